@@ -1,0 +1,453 @@
+package event
+
+import (
+	"encoding/binary"
+	"strconv"
+	"unsafe"
+)
+
+// ECSVersion is the version of the Elastic Common Schema that documents follow.
+const ECSVersion = "8.17.0"
+
+// DatasetPrefix stands before every short dataset name in event.dataset.
+const DatasetPrefix = "gatebook."
+
+// AgentInfo is agent.*: which Gatebook wrote the document.
+type AgentInfo struct{ ID, Name, Version, EphemeralID string }
+
+// EncoderOptions are what does not change from event to event.
+type EncoderOptions struct {
+	Namespace string // data_stream.namespace
+	Epoch     string // first half of every id: 32 hexadecimal digits, new at every start of the process
+	Agent     AgentInfo
+	Original  bool // write event.original
+	Plain     bool // without event.id and event.created, as `gatebook parse` shows records
+	Typed     bool // write the typed index, for readers that want events back
+}
+
+// Encoder appends events as Elasticsearch's bulk API takes them. It is not safe for concurrent use: one per worker.
+type Encoder struct {
+	options EncoderOptions
+	times   timeCache
+
+	dataset string // the dataset that action, head and event stand for
+	action  []byte // `{"create":{"_index":"...","_id":"<epoch>-`
+	head    []byte // `"ecs":{...},"data_stream":{...},"agent":{...},`
+	seq     uint64
+
+	typed []byte // typed index of the item at hand
+	item  int    // where the item begins in dst
+	prev  int    // end of the last marked value
+}
+
+// NewEncoder returns an encoder.
+func NewEncoder(o EncoderOptions) *Encoder {
+	w := &Encoder{options: o}
+	w.setDataset("")
+	return w
+}
+
+// StreamName is the data stream of a dataset ("gatebook.<name>") in a namespace.
+func StreamName(dataset, namespace string) string { return "logs-" + dataset + "-" + namespace }
+
+func (w *Encoder) setDataset(dataset string) {
+	o := &w.options
+	full := dataset
+	if full == "" {
+		full = DatasetPrefix + "raw"
+	}
+	w.dataset = dataset
+	w.action = append(w.action[:0], `{"create":{"_index":`...)
+	w.action = append(appendQuoted(w.action, StreamName(full, o.Namespace)), `,"_id":"`...)
+	w.action = append(append(w.action, o.Epoch...), '-')
+	h := append(w.head[:0], `"ecs":{"version":"`+ECSVersion+`"},"data_stream":{"type":"logs","dataset":`...)
+	h = append(appendQuoted(h, full), `,"namespace":`...)
+	h = append(appendQuoted(h, o.Namespace), `},"agent":{"id":`...)
+	h = append(appendQuoted(h, o.Agent.ID), `,"name":`...)
+	h = append(appendQuoted(h, o.Agent.Name), `,"type":"gatebook","version":`...)
+	h = appendQuoted(h, o.Agent.Version)
+	if o.Agent.EphemeralID != "" {
+		h = appendQuoted(append(h, `,"ephemeral_id":`...), o.Agent.EphemeralID)
+	}
+	w.head = append(h, `},`...)
+}
+
+// AppendItem appends the action line and the document of e, each ended by a newline, and returns the grown dst and typed.
+// typed gets the index of the item's values where Typed is set (format: decode.go). e is not retained.
+func (w *Encoder) AppendItem(dst, typed []byte, e *Event, seq uint64) (doc, index []byte) {
+	if e.Dataset != w.dataset {
+		w.setDataset(e.Dataset)
+	}
+	w.item, w.seq = len(dst), seq
+	dst = append(dst, w.action...)
+	dst = append(strconv.AppendUint(dst, seq, 10), '"', '}', '}', '\n')
+	w.typed, w.prev = w.typed[:0], len(dst)
+	dst = append(w.appendDocument(dst, e), '\n')
+	if w.options.Typed {
+		typed = binary.AppendUvarint(typed, uint64(len(w.typed)))
+		typed = append(typed, w.typed...)
+	}
+	return dst, typed
+}
+
+// AppendDocument appends the document alone, without a newline.
+func (w *Encoder) AppendDocument(dst []byte, e *Event) []byte {
+	if e.Dataset != w.dataset {
+		w.setDataset(e.Dataset)
+	}
+	w.item, w.prev, w.typed = len(dst), len(dst), w.typed[:0]
+	return w.appendDocument(dst, e)
+}
+
+func (w *Encoder) appendDocument(dst []byte, e *Event) []byte {
+	dst = w.appendTime(append(dst, `{"@timestamp":"`...), FieldTimestamp, e.Time)
+	dst = append(dst, w.head...)
+	dst = w.appendFields(dst, e)
+	dst[len(dst)-1] = '}'
+	return dst
+}
+
+// appendEventHead appends the fields of the event group that every document has.
+func (w *Encoder) appendEventHead(dst []byte, e *Event) []byte {
+	if !w.options.Plain {
+		if e.ID != "" {
+			dst = w.appendString(append(dst, `"id":"`...), FieldEventId, e.ID)
+		} else {
+			dst = append(dst, `"id":"`...)
+			start := len(dst)
+			dst = append(append(dst, w.options.Epoch...), '-')
+			dst = strconv.AppendUint(dst, w.seq, 10)
+			w.mark(FieldEventId, start, len(dst), false)
+			dst = append(dst, '"', ',')
+		}
+	}
+	dst = w.appendString(append(dst, `"kind":"`...), FieldEventKind, e.kind())
+	dst = w.appendAction(dst, e)
+	dst = w.appendString(append(dst, `"outcome":"`...), FieldEventOutcome, e.outcome())
+	if e.Dataset != "" {
+		dst = w.appendString(append(dst, `"dataset":"`...), FieldEventDataset, e.Dataset)
+	}
+	if e.Created != 0 && !w.options.Plain {
+		dst = w.appendTime(append(dst, `"created":"`...), FieldEventCreated, e.Created)
+	}
+	return dst
+}
+
+func (w *Encoder) appendAction(dst []byte, e *Event) []byte {
+	a := e.Action
+	if a >= actionCount {
+		a = ActionNone
+	}
+	if e.Category == "" && e.Type == "" {
+		t := &actionJSON[a]
+		at := len(dst)
+		dst = append(dst, t.text...)
+		if t.catEnd > 0 {
+			w.mark(FieldEventCategory, at+t.catStart, at+t.catEnd, false)
+		}
+		if t.typEnd > 0 {
+			w.mark(FieldEventType, at+t.typStart, at+t.typEnd, false)
+		}
+	} else {
+		if v := e.category(); v.Kind == List {
+			dst = w.appendStrings(append(dst, `"category":`...), FieldEventCategory, v.List)
+		}
+		if v := e.types(); v.Kind == List {
+			dst = w.appendStrings(append(dst, `"type":`...), FieldEventType, v.List)
+		}
+	}
+	if a != ActionNone {
+		dst = w.appendString(append(dst, `"action":"`...), FieldEventAction, actions[a].Name)
+	}
+	return dst
+}
+
+func (e *Event) kind() string {
+	if e.Kind == "" {
+		return string(KindEvent)
+	}
+	return string(e.Kind)
+}
+
+func (e *Event) outcome() string {
+	if e.Outcome == "" {
+		return string(Unknown)
+	}
+	return string(e.Outcome)
+}
+
+func (e *Event) category() Value {
+	c := e.Category
+	if c == "" {
+		c = e.Action.Info().Category
+	}
+	if c == "" {
+		return Value{}
+	}
+	return Value{Kind: List, List: []string{c}}
+}
+
+func (e *Event) types() Value {
+	if e.Type != "" {
+		return Value{Kind: List, List: []string{e.Type}}
+	}
+	if t := e.Action.Info().Types; len(t) > 0 {
+		return Value{Kind: List, List: t}
+	}
+	return Value{}
+}
+
+// The append methods below write one value after its key, then a comma, and mark it in the typed index.
+
+func (w *Encoder) appendString(dst []byte, id FieldID, s string) []byte {
+	start := len(dst)
+	dst = appendEscaped(dst, s)
+	w.mark(id, start, len(dst), len(dst)-start != len(s))
+	return append(dst, '"', ',')
+}
+
+func (w *Encoder) appendRaw(dst []byte, id FieldID, s string) []byte {
+	start := len(dst)
+	dst = append(dst, s...)
+	w.mark(id, start, len(dst), false)
+	return append(dst, ',')
+}
+
+func (w *Encoder) appendTime(dst []byte, id FieldID, t Time) []byte {
+	start := len(dst)
+	dst = w.times.append(dst, t)
+	w.mark(id, start, len(dst), false)
+	return append(dst, '"', ',')
+}
+
+func (w *Encoder) appendLong(dst []byte, id FieldID, n int64) []byte {
+	start := len(dst)
+	dst = strconv.AppendInt(dst, n, 10)
+	w.mark(id, start, len(dst), false)
+	return append(dst, ',')
+}
+
+func (w *Encoder) appendFloat(dst []byte, id FieldID, f float64) []byte {
+	start := len(dst)
+	dst = appendNumber(dst, f)
+	w.mark(id, start, len(dst), false)
+	return append(dst, ',')
+}
+
+func (w *Encoder) appendBool(dst []byte, id FieldID, b bool) []byte {
+	start := len(dst)
+	dst = strconv.AppendBool(dst, b)
+	w.mark(id, start, len(dst), false)
+	return append(dst, ',')
+}
+
+func (w *Encoder) appendPlace(dst []byte, id FieldID, g GeoPoint) []byte {
+	start := len(dst)
+	dst = appendPlace(dst, g)
+	w.mark(id, start, len(dst), false)
+	return append(dst, ',')
+}
+
+func (w *Encoder) appendStrings(dst []byte, id FieldID, list []string) []byte {
+	start := len(dst)
+	dst = appendList(dst, list)
+	w.mark(id, start, len(dst), false)
+	return append(dst, ',')
+}
+
+func (w *Encoder) appendLabels(dst []byte, labels []Label) []byte {
+	start := len(dst)
+	dst = appendLabels(dst, labels)
+	w.mark(FieldLabels, start, len(dst), false)
+	return append(dst, ',')
+}
+
+// mark appends one entry of the typed index: number of the field and whether the text is escaped, distance from the end of
+// the value before, length.
+func (w *Encoder) mark(id FieldID, start, end int, escaped bool) {
+	if !w.options.Typed {
+		return
+	}
+	k := uint64(id) << 1
+	if escaped {
+		k |= 1
+	}
+	w.typed = binary.AppendUvarint(w.typed, k)
+	w.typed = binary.AppendUvarint(w.typed, uint64(start-w.prev))
+	w.typed = binary.AppendUvarint(w.typed, uint64(end-start))
+	w.prev = end
+}
+
+// timeCache keeps the text of the last whole seconds: neighbours in a log share them.
+type timeCache [4]struct {
+	second int64
+	text   [19]byte
+	ok     bool
+}
+
+func (c *timeCache) append(dst []byte, t Time) []byte {
+	sec, ns := int64(t)/1e9, int64(t)%1e9
+	if ns < 0 {
+		sec, ns = sec-1, ns+1e9
+	}
+	e := &c[sec&3]
+	if e.second != sec || !e.ok {
+		b := Time(sec*1e9).Std().AppendFormat(e.text[:0], "2006-01-02T15:04:05")
+		if t == 0 {
+			b = append(e.text[:0], "1970-01-01T00:00:00"...)
+		}
+		if len(b) != len(e.text) { // a year beyond four digits
+			return t.Append(dst)
+		}
+		e.second, e.ok = sec, true
+	}
+	dst = append(append(dst, e.text[:]...), '.')
+	digits, unit := 3, int64(1e6)
+	if ns%1e6 != 0 {
+		digits, unit = 9, 1
+	}
+	n := ns / unit
+	at := len(dst) + digits
+	for range digits {
+		dst = append(dst, '0')
+	}
+	for i := at - 1; n > 0; i-- {
+		dst[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return append(dst, 'Z')
+}
+
+func appendList(dst []byte, list []string) []byte {
+	dst = append(dst, '[')
+	for i, s := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendQuoted(dst, s)
+	}
+	return append(dst, ']')
+}
+
+// appendLabels writes one object; of a key that comes twice the values become a list.
+func appendLabels(dst []byte, labels []Label) []byte {
+	dst = append(dst, '{')
+	open := len(dst)
+next:
+	for i, l := range labels {
+		twice := false
+		for j, o := range labels {
+			if o.Key == l.Key && j != i {
+				if j < i {
+					continue next
+				}
+				twice = true
+			}
+		}
+		if len(dst) > open {
+			dst = append(dst, ',')
+		}
+		dst = append(appendQuoted(dst, l.Key), ':')
+		if !twice {
+			dst = appendQuoted(dst, l.Value)
+			continue
+		}
+		dst = append(dst, '[')
+		for j, o := range labels[i:] {
+			if o.Key == l.Key {
+				if j > 0 {
+					dst = append(dst, ',')
+				}
+				dst = appendQuoted(dst, o.Value)
+			}
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+func appendPlace(dst []byte, g GeoPoint) []byte {
+	dst = appendNumber(append(dst, `{"lat":`...), g.Lat)
+	dst = appendNumber(append(dst, `,"lon":`...), g.Lon)
+	return append(dst, '}')
+}
+
+func appendNumber(dst []byte, f float64) []byte {
+	if f != f || f > 1e300 || f < -1e300 {
+		return append(dst, '0')
+	}
+	return strconv.AppendFloat(dst, f, 'f', -1, 64)
+}
+
+func appendQuoted(dst []byte, s string) []byte {
+	return append(appendEscaped(append(dst, '"'), s), '"')
+}
+
+// AppendQuoted appends s as a JSON string (RFC 8259 7); bytes that are not UTF-8 become U+FFFD.
+func AppendQuoted(dst []byte, s string) []byte { return appendQuoted(dst, s) }
+
+const hex = "0123456789abcdef"
+
+func appendEscaped(dst []byte, s string) []byte {
+	n := plain(s)
+	dst = append(dst, s[:n]...)
+	if n == len(s) {
+		return dst
+	}
+	return appendEscapedSlow(dst, s[n:])
+}
+
+func appendEscapedSlow(dst []byte, s string) []byte {
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= 0x80 {
+			r, n := decodeRune(s[i:])
+			if r == badRune && n == 1 {
+				dst = append(dst, "\ufffd"...)
+			} else {
+				dst = append(dst, s[i:i+n]...)
+			}
+			i += n
+			continue
+		}
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c >= 0x20:
+			dst = append(dst, c)
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c == '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+		i++
+	}
+	return dst
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// plain returns the length of the beginning of s that needs no escape, eight bytes at a time.
+func plain(s string) int {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		x := *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), i))
+		q, b := x^(ones*'"'), x^(ones*'\\')
+		if (x|(x-ones*0x20)&^x|(q-ones)&^q|(b-ones)&^b)&highs != 0 {
+			break
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x80 {
+			break
+		}
+	}
+	return i
+}

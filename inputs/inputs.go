@@ -1,0 +1,87 @@
+// Package inputs brings lines in: one file per kind of input, one line in Registry.
+//
+//	file, syslog, bulk ... -> Batch (lines and the position after them) -> Sink -> the log
+//
+// An input knows no parser and no event. What it promises: every line is submitted once, in the order of its source, with
+// the position that a restart goes on from.
+package inputs
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Sink takes batches. It is safe for concurrent use.
+type Sink interface {
+	// Submit returns once the batch has its place in the log; it waits while the log is full (backpressure) and gives up
+	// only when ctx ends. The batch belongs to the sink from then on, also on error.
+	Submit(ctx context.Context, b *Batch) (Ticket, error)
+}
+
+// Ticket stands for the durability of a batch.
+type Ticket interface {
+	// Wait returns nil after the checked fsync of the block that holds the batch. A file need not wait: its block carries
+	// its position. Senders that want an acknowledgement do.
+	Wait(ctx context.Context) error
+}
+
+// Batch is some lines of one source, in order, with the positions reached after them.
+type Batch struct {
+	Source    *Source
+	Received  time.Time
+	Lines     []Line
+	Positions []Position
+	Size      int // bytes of memory that the lines take, for the bounds on what is in flight
+}
+
+// Line is one raw line.
+type Line struct {
+	Text      string
+	Offset    int64 // byte offset of its beginning in the source's stream
+	Truncated bool  // it was longer than the limit and is cut
+}
+
+// Position is how far a source has been read: opaque to all but the input.
+type Position struct {
+	Key   string // input and source
+	Value []byte
+}
+
+// Source is where lines come from. It does not change once a batch has been submitted with it.
+type Source struct {
+	Input  string // label of the input
+	Key    string // stable within the input: a file's identity, a sender's address
+	Path   string // file, where it is one
+	Parser string // parser's name or label as configured
+	Realm  string // realm of user keys, where the config names one
+	Host   string // host.name of lines that name none
+	// Sender is the socket's or the certificate's own statement, never a claim.
+	SenderIP   string
+	SenderPort int
+	SenderName string
+	Labels     []Label // fixed attributes from the config
+}
+
+// Label is a fixed attribute.
+type Label struct{ Key, Value string }
+
+// Input brings lines in until its context ends. It is run once.
+type Input interface {
+	// Run returns nil when ctx ended or, with Once, when everything there was has been submitted; any other error ends the
+	// agent. What is wrong with one source (unreadable file) is reported and retried, not returned.
+	Run(ctx context.Context, sink Sink) error
+}
+
+var batches = sync.Pool{New: func() any { return new(Batch) }}
+
+// NewBatch returns an empty batch, possibly with memory of an earlier one.
+func NewBatch() *Batch { return batches.Get().(*Batch) }
+
+// Release gives the batch's memory back; only the sink calls it, when nothing refers to the batch any more.
+func (b *Batch) Release() {
+	clear(b.Lines)
+	clear(b.Positions)
+	*b = Batch{Lines: b.Lines[:0], Positions: b.Positions[:0]}
+	batches.Put(b)
+}
