@@ -29,7 +29,7 @@ type Block struct {
 }
 
 func newBody(f *File, src *hclsyntax.Body, title string, at hcl.Range) *Body {
-	b := &Body{reader: newReader(f, "attribute", title, "", at)}
+	b := &Body{reader: newReader(f, "attribute", title, "", at, src.SrcRange)}
 	for _, a := range src.Attributes {
 		entry := &attribute{name: a.Name, nameRange: a.NameRange, expr: a.Expr}
 		b.attrs = append(b.attrs, entry)
@@ -46,6 +46,9 @@ func newBody(f *File, src *hclsyntax.Body, title string, at hcl.Range) *Body {
 	}
 	return b
 }
+
+// File is the file that the body is from.
+func (b *Body) File() *File { return b.file }
 
 func (b *Body) askBlock(typ string) {
 	if !slices.Contains(b.askedBlocks, typ) {

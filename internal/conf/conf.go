@@ -46,9 +46,12 @@ type File struct {
 	reading       *attribute          // the one being evaluated: env() and file() note their results there
 	secrets       map[string]struct{} // what env() and file() returned so far
 
-	diagnostics Diagnostics
-	told        map[string]struct{} // what is in diagnostics, so that asking twice tells once
-	untold      int                 // beyond maxDiagnostics
+	diagnostics  Diagnostics
+	broken       map[int]bool // lines in which the parser found an error: what is wrong there is told already
+	syntaxErrors bool
+
+	told   map[string]struct{} // what is in diagnostics, so that asking twice tells once
+	untold int                 // beyond maxDiagnostics
 }
 
 // Option changes how a file is read.
@@ -98,7 +101,8 @@ func Parse(name string, src []byte, opts ...Option) (*File, Diagnostics) {
 }
 
 func newFile(name string, src []byte, opts []Option) *File {
-	f := &File{name: name, src: src, lookupEnv: os.LookupEnv, secrets: map[string]struct{}{}, told: map[string]struct{}{}}
+	f := &File{name: name, src: src, lookupEnv: os.LookupEnv, secrets: map[string]struct{}{}, told: map[string]struct{}{},
+		broken: map[int]bool{}}
 	for _, o := range opts {
 		o(f)
 	}
@@ -124,6 +128,16 @@ func (f *File) Diagnostics() Diagnostics {
 		ds = append(ds, Diagnostic{Range: hcl.Range{Filename: f.name}, Message: fmt.Sprintf("%d more not shown", f.untold)})
 	}
 	return ds
+}
+
+// ErrorAt notes an error at a place within a value, for components that take expressions apart themselves; remedy may be empty.
+func (f *File) ErrorAt(at hcl.Range, message, remedy string) {
+	f.add(Diagnostic{Range: at, Message: message, Remedy: remedy})
+}
+
+// WarnAt is ErrorAt for a warning.
+func (f *File) WarnAt(at hcl.Range, message, remedy string) {
+	f.add(Diagnostic{Severity: Warning, Range: at, Message: message, Remedy: remedy})
 }
 
 // add notes a diagnostic once, with every secret in its text hidden.
@@ -171,6 +185,10 @@ func (f *File) addHCL(diags hcl.Diagnostics, hints map[int]string) {
 		}
 		if d.Subject != nil {
 			out.Range = *d.Subject
+		}
+		if out.Severity == Error {
+			f.broken[out.Range.Start.Line] = true
+			f.syntaxErrors = true
 		}
 		if hint := hints[out.Range.Start.Line]; hint != "" {
 			out.Remedy = hint

@@ -31,15 +31,11 @@ func (r *reader) Object(name string) *Object {
 	if a == nil {
 		return nil
 	}
-	for _, o := range r.objects {
-		if o.at == a.expr.Range() {
-			return o
-		}
-	}
-	return r.object(a, a.expr, a.name)
+	return r.object(a, a.expr, r.label(a.name))
 }
 
-// Objects returns a list of objects, written [{ ... }, { ... }]; wrong elements are noted and left out.
+// Objects returns a list of objects, written [{ ... }, { ... }]; wrong elements are noted and left out. Asked twice it gives
+// the same ones.
 func (r *reader) Objects(name string) []*Object {
 	a := r.written(name)
 	if a == nil {
@@ -47,12 +43,12 @@ func (r *reader) Objects(name string) []*Object {
 	}
 	t, ok := unwrap(a.expr).(*hclsyntax.TupleConsExpr)
 	if !ok {
-		r.errorAt(a.expr.Range(), name, "want a list of objects", "write "+name+" = [{ ... }]")
+		r.errorAt(a.expr.Range(), name, "want a list of objects", "write "+asKey(name)+" = [{ ... }]")
 		return nil
 	}
 	var out []*Object
 	for i, e := range t.Exprs {
-		if o := r.object(a, e, fmt.Sprintf("%s[%d]", name, i)); o != nil {
+		if o := r.object(a, e, fmt.Sprintf("%s[%d]", r.label(name), i)); o != nil {
 			out = append(out, o)
 		}
 	}
@@ -60,6 +56,14 @@ func (r *reader) Objects(name string) []*Object {
 }
 
 func (r *reader) object(a *attribute, expr hclsyntax.Expression, title string) *Object {
+	if r.file.broken[expr.StartRange().Start.Line] {
+		return nil
+	}
+	for _, o := range r.objects {
+		if o.at == expr.Range() {
+			return o
+		}
+	}
 	cons, ok := unwrap(expr).(*hclsyntax.ObjectConsExpr)
 	if !ok {
 		// The value's type is named where it can be had without evaluating: a wrong value may call env().
@@ -71,10 +75,10 @@ func (r *reader) object(a *attribute, expr hclsyntax.Expression, title string) *
 		} else if _, ok := expr.(*hclsyntax.TupleConsExpr); ok {
 			got = ", got a list"
 		}
-		r.errorAt(expr.Range(), a.name, "want an object"+got, "write it out: "+a.name+" = { key = value }")
+		r.errorAt(expr.Range(), a.name, "want an object"+got, "write it out: "+asKey(a.name)+" = { key = value }")
 		return nil
 	}
-	o := &Object{newReader(r.file, "key", r.path+title, r.path+title+".", expr.Range())}
+	o := &Object{newReader(r.file, "key", title, title, expr.Range(), expr.Range())}
 	for _, item := range cons.Items {
 		name, ok := r.key(a, item.KeyExpr)
 		if !ok {
@@ -131,13 +135,13 @@ func (r *reader) key(a *attribute, expr hclsyntax.Expression) (string, bool) {
 	return value.AsString(), true
 }
 
-// Keys returns all keys in the order of the file. They count as asked for: their values have to be read, or the reader
-// has to be one that takes any.
-func (o *Object) Keys() []Key {
-	keys := make([]Key, len(o.attrs))
-	for i, a := range o.attrs {
+// Keys returns the names of all attributes or keys in the order of the file, for where they are data. They count as
+// asked for.
+func (r *reader) Keys() []Key {
+	keys := make([]Key, len(r.attrs))
+	for i, a := range r.attrs {
 		keys[i] = Key{Name: a.name, Range: a.nameRange}
-		o.ask(a.name)
+		r.ask(a.name)
 	}
 	return keys
 }

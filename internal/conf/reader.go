@@ -16,9 +16,10 @@ import (
 type reader struct {
 	file    *File
 	title   string    // `input "file" "auth"`, or the object's path; empty for the file itself
-	path    string    // put before names in messages: "time." within the object time
+	path    string    // put before names in messages: `time` within the object time, `codes["a.b"]`
 	kind    string    // what a name is called here: "attribute" or "key"
 	at      hcl.Range // where to point when something is missing
+	span    hcl.Range // from the opening to the closing brace
 	attrs   []*attribute
 	byName  map[string]*attribute
 	asked   []string // in the order of asking: what did-you-mean chooses from
@@ -39,8 +40,8 @@ type attribute struct {
 	secrets   []string // what those returned
 }
 
-func newReader(f *File, kind, title, path string, at hcl.Range) reader {
-	return reader{file: f, kind: kind, title: title, path: path, at: at,
+func newReader(f *File, kind, title, path string, at, span hcl.Range) reader {
+	return reader{file: f, kind: kind, title: title, path: path, at: at, span: span,
 		byName: map[string]*attribute{}, isAsked: map[string]bool{}}
 }
 
@@ -81,10 +82,10 @@ func (r *reader) get(name string) *attribute {
 }
 
 func (r *reader) evaluate(a *attribute) {
-	if !r.evaluable(a) {
-		return
-	}
 	f := r.file
+	if f.broken[a.expr.StartRange().Start.Line] || !r.evaluable(a) {
+		return // the parser has said already what is wrong in this line
+	}
 	f.reading = a
 	value, diags := safeValue(a.expr, f.context())
 	f.reading = nil
@@ -96,7 +97,9 @@ func (r *reader) evaluate(a *attribute) {
 	}
 	value, marks := value.UnmarkDeep()
 	if !value.IsWhollyKnown() {
-		r.errorAt(a.expr.Range(), a.name, "not known before the program runs", "")
+		if !f.syntaxErrors { // what the parser could not read is unknown, and told
+			r.errorAt(a.expr.Range(), a.name, "cannot be evaluated", "")
+		}
 		return
 	}
 	a.value, a.hidden = value, len(marks) > 0
@@ -105,7 +108,7 @@ func (r *reader) evaluate(a *attribute) {
 
 // addEvaluation notes what HCL says of an expression, unless its words could hold a secret.
 func (r *reader) addEvaluation(a *attribute, d *hcl.Diagnostic) {
-	out := Diagnostic{Range: a.expr.Range(), Message: r.path + a.name + ": " + d.Summary, Remedy: d.Detail}
+	out := Diagnostic{Range: a.expr.Range(), Message: r.label(a.name) + ": " + d.Summary, Remedy: d.Detail}
 	if d.Severity == hcl.DiagWarning {
 		out.Severity = Warning
 	}
@@ -114,7 +117,7 @@ func (r *reader) addEvaluation(a *attribute, d *hcl.Diagnostic) {
 	}
 	var own *functionError
 	if call, ok := d.Extra.(hclsyntax.FunctionCallDiagExtra); ok && errors.As(call.FunctionCallError(), &own) {
-		out.Message, out.Remedy = r.path+a.name+": "+own.message, own.remedy
+		out.Message, out.Remedy = r.label(a.name)+": "+own.message, own.remedy
 	} else if len(a.secrets) > 0 {
 		out.Remedy = "the details are hidden: they may show what env() or file() returned"
 	}
@@ -173,11 +176,30 @@ func cut(s string) string {
 // errorAt notes an error about one name at one place.
 func (r *reader) errorAt(at hcl.Range, name, message, remedy string) {
 	if name != "" {
-		message = r.path + name + ": " + message
+		message = r.label(name) + ": " + message
 	} else if r.title != "" {
 		message = r.title + ": " + message
 	}
 	r.file.add(Diagnostic{Range: at, Message: message, Remedy: remedy})
+}
+
+// label is the name with the way to it: max_line, time.layouts, codes["gatebook.status.code"]["1"].name.
+func (r *reader) label(name string) string {
+	switch {
+	case r.path == "":
+		return name
+	case hclsyntax.ValidIdentifier(name):
+		return r.path + "." + name
+	}
+	return fmt.Sprintf("%s[%q]", r.path, cut(name))
+}
+
+// asKey is the name as one would write it before an equals sign.
+func asKey(name string) string {
+	if hclsyntax.ValidIdentifier(name) {
+		return name
+	}
+	return fmt.Sprintf("%q", cut(name))
 }
 
 // want notes a wrong type: "max_line: want a size such as "64KiB", got a number".
@@ -236,10 +258,22 @@ func (r *reader) Require(name, example string) bool {
 		return true
 	}
 	if r.byName[name] != nil {
-		r.errorAt(r.Range(name), name, "is required and cannot be null", "write "+name+" = "+example)
+		r.errorAt(r.Range(name), name, "is required and cannot be null", "write "+asKey(name)+" = "+example)
 		return false
 	}
-	r.errorAt(r.at, "", fmt.Sprintf("%s %q is missing", r.kind, name), "write "+name+" = "+example)
+	if r.hasSyntaxError() {
+		return false // it may be in the part that the parser skipped
+	}
+	r.errorAt(r.at, "", fmt.Sprintf("%s %q is missing", r.kind, name), "write "+asKey(name)+" = "+example)
+	return false
+}
+
+func (r *reader) hasSyntaxError() bool {
+	for line := range r.file.broken {
+		if r.span.Start.Line <= line && line <= r.span.End.Line {
+			return true
+		}
+	}
 	return false
 }
 
@@ -262,7 +296,7 @@ func (r *reader) tell(severity Severity, name, message string) {
 	}
 	switch {
 	case name != "":
-		message = r.path + name + ": " + message
+		message = r.label(name) + ": " + message
 	case r.title != "":
 		message = r.title + ": " + message
 	}
@@ -279,7 +313,7 @@ func (r *reader) closeAttributes(blocks []string) {
 		if slices.Contains(blocks, a.name) {
 			remedy = fmt.Sprintf("%s is a block: write %s { ... } without the equals sign", a.name, a.name)
 		}
-		r.file.add(Diagnostic{Range: a.nameRange, Message: fmt.Sprintf("unknown %s %q%s", r.kind, cut(r.path+a.name), r.in()), Remedy: remedy})
+		r.file.add(Diagnostic{Range: a.nameRange, Message: fmt.Sprintf("unknown %s %q%s", r.kind, cut(a.name), r.in()), Remedy: remedy})
 	}
 	for _, o := range r.objects {
 		o.Close()

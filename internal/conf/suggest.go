@@ -14,7 +14,7 @@ func Suggest(given string, known []string) string {
 		return ""
 	}
 	a := fold(given)
-	best, bestDistance := "", max(1, len(a)/3)+1
+	best, bestDistance := "", max(1, (len(a)+1)/3)+1
 	for _, k := range known {
 		if len(k) > longest {
 			continue

@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -45,7 +46,7 @@ func (r *reader) text(name, what string) (string, bool) {
 	if a.value.Type() != cty.String {
 		remedy := ""
 		if !a.hidden && (a.value.Type() == cty.Number || a.value.Type() == cty.Bool) && what == `a string such as "..."` {
-			remedy = fmt.Sprintf("write %s = %q", name, cut(string(a.expr.Range().SliceBytes(r.file.src))))
+			remedy = fmt.Sprintf("write %s = %q", asKey(name), cut(string(a.expr.Range().SliceBytes(r.file.src))))
 		}
 		r.want(a, what, remedy)
 		return "", false
@@ -67,7 +68,7 @@ func (r *reader) Bool(name string, def bool) bool {
 	}
 	remedy := ""
 	if !a.hidden && a.value.Type() == cty.String {
-		remedy = fmt.Sprintf("write %s = true or %s = false, without quotes", name, name)
+		remedy = fmt.Sprintf("write %s = true or %s = false, without quotes", asKey(name), asKey(name))
 	}
 	r.want(a, "true or false", remedy)
 	return def
@@ -79,11 +80,11 @@ func (r *reader) Int(name string, def, min, max int) int {
 	if !ok {
 		return def
 	}
-	value := int(n)
-	if n != float64(value) || n >= 1<<53 || n <= -1<<53 {
+	if n != math.Trunc(n) || math.Abs(n) >= 1<<53 { // beyond that a float64 has gaps
 		r.errorAt(r.Range(name), name, "want a whole number", "")
 		return def
 	}
+	value := int(n)
 	if !r.within(name, value < min, max != 0 && value > max, strconv.Itoa(min), strconv.Itoa(max)) {
 		return def
 	}
@@ -165,7 +166,7 @@ func quantity[T any](r *reader, name, what, unit string, parse func(string) (T, 
 	if a.value.Type() != cty.String {
 		remedy := ""
 		if _, literal := a.expr.(*hclsyntax.LiteralValueExpr); literal && a.value.Type() == cty.Number {
-			remedy = fmt.Sprintf("with its unit, in quotes: %s = \"%s%s\"", name, a.expr.Range().SliceBytes(r.file.src), unit)
+			remedy = fmt.Sprintf("with its unit, in quotes: %s = \"%s%s\"", asKey(name), a.expr.Range().SliceBytes(r.file.src), unit)
 		}
 		r.want(a, what, remedy)
 		return value, false
@@ -249,7 +250,7 @@ func (r *reader) Strings(name string) []string {
 	if !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
 		remedy := ""
 		if t == cty.String {
-			remedy = fmt.Sprintf("write %s = [%s]", name, cut(string(a.expr.Range().SliceBytes(r.file.src))))
+			remedy = fmt.Sprintf("write %s = [%s]", asKey(name), cut(string(a.expr.Range().SliceBytes(r.file.src))))
 		}
 		r.want(a, "a list of strings", remedy)
 		return nil
