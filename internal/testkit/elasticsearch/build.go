@@ -1,0 +1,314 @@
+package elasticsearch
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// recipes holds what a server is built from: one folder per server.
+//
+//go:embed es/pom.xml es/src/TestShim.java os/pom.xml os/src/OsNode.java
+var recipes embed.FS
+
+// extraModules are what flavor Full takes over from the SonarQube archive.
+var extraModules = []string{
+	"aggregations", "analysis-common", "counted-keyword", "dot-prefix-validation", "health-shards-availability",
+	"ingest-common", "lang-painless", "logsdb", "parent-join", "reindex", "rest-root", "x-pack-kql", "x-pack-redact",
+}
+
+const shimDescriptor = `name=testshim
+description=test endpoints for _data_stream and _ilm
+version=1
+elasticsearch.version=%s
+java.version=17
+classname=gatebook.TestShim
+extended.plugins=x-pack-core
+has.native.controller=false
+`
+
+// CacheDir is where servers are built: $GATEBOOK_TESTKIT_CACHE, else gatebook-testkit in the user's cache folder.
+func CacheDir() (string, error) {
+	if d := os.Getenv("GATEBOOK_TESTKIT_CACHE"); d != "" {
+		return filepath.Abs(d)
+	}
+	d, err := os.UserCacheDir()
+	if err != nil {
+		return filepath.Join(os.TempDir(), "gatebook-testkit"), nil
+	}
+	return filepath.Join(d, "gatebook-testkit"), nil
+}
+
+// javaHome returns the JDK's folder.
+func javaHome() (string, error) {
+	for _, tool := range []string{"java", "javac", "jar"} {
+		if h := os.Getenv("JAVA_HOME"); h != "" {
+			if _, err := os.Stat(filepath.Join(h, "bin", tool)); err == nil {
+				continue
+			}
+		}
+		if _, err := exec.LookPath(tool); err != nil {
+			return "", fmt.Errorf("find %s: %w", tool, ErrMissing)
+		}
+	}
+	if h := os.Getenv("JAVA_HOME"); h != "" {
+		return h, nil
+	}
+	p, err := exec.LookPath("javac")
+	if err != nil {
+		return "", fmt.Errorf("find javac: %w", ErrMissing)
+	}
+	if p, err = filepath.EvalSymlinks(p); err != nil {
+		return "", fmt.Errorf("find the JDK: %w", err)
+	}
+	return filepath.Dir(filepath.Dir(p)), nil
+}
+
+// build returns the folder of a ready server, making it first where it is not there. Processes that ask at the same time
+// wait for the one that builds.
+func build(ctx context.Context, flavor Flavor, jdk string) (string, error) {
+	recipe := "es"
+	if flavor == OpenSearch {
+		recipe = "os"
+	}
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	sum, err := recipeHash(recipe)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, recipe+"-"+sum)
+	home := filepath.Join(dir, "home-"+string(flavor))
+	ready := filepath.Join(home, ".ready")
+	if _, err := os.Stat(ready); err == nil {
+		return home, nil
+	}
+	if _, err := exec.LookPath("mvn"); err != nil {
+		return "", fmt.Errorf("find mvn: %w", ErrMissing)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make cache folder: %w", err)
+	}
+	unlock, err := lockFile(filepath.Join(dir, ".lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(ready); err == nil {
+		return home, nil
+	}
+	if err := os.RemoveAll(home); err != nil {
+		return "", fmt.Errorf("clear %s: %w", home, err)
+	}
+	work := filepath.Join(dir, "work")
+	if err := unpack(recipe, work); err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	if err := maven(ctx, work, flavor == Full); err != nil {
+		return "", err
+	}
+	b := builder{ctx: ctx, jdk: jdk, work: work, target: filepath.Join(work, "target")}
+	var made string
+	if flavor == OpenSearch {
+		made, err = b.openSearch()
+	} else {
+		made, err = b.elasticsearch(flavor == Full)
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := openToAll(made); err != nil {
+		return "", err
+	}
+	if err := os.Rename(made, home); err != nil {
+		return "", fmt.Errorf("install server: %w", err)
+	}
+	return home, os.WriteFile(ready, nil, 0o644)
+}
+
+func recipeHash(recipe string) (string, error) {
+	h := sha256.New()
+	err := fs.WalkDir(recipes, recipe, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := recipes.ReadFile(p)
+		fmt.Fprintf(h, "%s %d\n", p, len(b))
+		h.Write(b)
+		return err
+	})
+	fmt.Fprint(h, extraModules, shimDescriptor)
+	return hex.EncodeToString(h.Sum(nil)[:6]), err
+}
+
+func lockFile(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// unpack writes the embedded recipe into an empty folder.
+func unpack(recipe, dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("clear %s: %w", dir, err)
+	}
+	sub, err := fs.Sub(recipes, recipe)
+	if err == nil {
+		err = os.CopyFS(dir, sub)
+	}
+	if err != nil {
+		return fmt.Errorf("unpack recipe: %w", err)
+	}
+	return nil
+}
+
+// maven fetches and unpacks the artifacts; offline first, so that a filled local repository needs no network.
+// -llr: an artifact is taken from the local repository whichever repository id it came from.
+func maven(ctx context.Context, dir string, full bool) error {
+	args := []string{"-B", "-q", "generate-resources"}
+	if full {
+		args = append([]string{"-Pfull"}, args...)
+	}
+	if command(ctx, dir, "mvn", append([]string{"-o", "-llr"}, args...)...) == nil {
+		return nil
+	}
+	return command(ctx, dir, "mvn", args...)
+}
+
+func command(ctx context.Context, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("run %s: %w\n%s", filepath.Base(name), err, lastLines(out, 20))
+	}
+	return nil
+}
+
+func lastLines(b []byte, n int) []byte {
+	lines := bytes.Split(bytes.TrimRight(b, "\n"), []byte("\n"))
+	return bytes.Join(lines[max(0, len(lines)-n):], []byte("\n"))
+}
+
+type builder struct {
+	ctx               context.Context // of one build call, which this value does not outlive
+	jdk, work, target string
+}
+
+// elasticsearch puts the minimal distribution, the further modules and our plugin together.
+func (b builder) elasticsearch(full bool) (string, error) {
+	base, err := only(filepath.Join(b.target, "base", "elasticsearch-*"))
+	if err != nil {
+		return "", err
+	}
+	_, version, _ := strings.Cut(filepath.Base(base), "-")
+	if full {
+		if err := b.addModules(base, version); err != nil {
+			return "", err
+		}
+	}
+	classes := filepath.Join(b.target, "shim")
+	plugin := filepath.Join(base, "plugins", "testshim")
+	for _, d := range []string{classes, plugin} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return "", fmt.Errorf("build plugin: %w", err)
+		}
+	}
+	cp := base + "/lib/*:" + base + "/modules/x-pack-core/*"
+	err = command(b.ctx, b.work, filepath.Join(b.jdk, "bin", "javac"), "-nowarn", "-Xlint:none", "-proc:none", "--release", "17",
+		"-cp", cp, "-d", classes, "src/TestShim.java")
+	if err != nil {
+		return "", err
+	}
+	err = command(b.ctx, b.work, filepath.Join(b.jdk, "bin", "jar"), "cf", filepath.Join(plugin, "testshim.jar"), "-C", classes, ".")
+	if err != nil {
+		return "", err
+	}
+	desc := fmt.Appendf(nil, shimDescriptor, version)
+	return base, os.WriteFile(filepath.Join(plugin, "plugin-descriptor.properties"), desc, 0o644)
+}
+
+// addModules copies the stock modules; they must be of exactly the server's version.
+func (b builder) addModules(base, version string) error {
+	from, err := only(filepath.Join(b.target, "extra", "sonarqube-*", "elasticsearch", "modules"))
+	if err != nil {
+		return err
+	}
+	for _, m := range extraModules {
+		desc, err := os.ReadFile(filepath.Join(from, m, "plugin-descriptor.properties"))
+		if err != nil {
+			return fmt.Errorf("add module %s: %w", m, err)
+		}
+		if !strings.Contains("\n"+string(desc)+"\n", "\nelasticsearch.version="+version+"\n") {
+			return fmt.Errorf("add module %s: it is not for Elasticsearch %s", m, version)
+		}
+		if err := os.CopyFS(filepath.Join(base, "modules", m), os.DirFS(filepath.Join(from, m))); err != nil {
+			return fmt.Errorf("add module %s: %w", m, err)
+		}
+	}
+	return nil
+}
+
+// openSearch compiles the launcher beside the class path that Maven copied.
+func (b builder) openSearch() (string, error) {
+	home := filepath.Join(b.target, "home")
+	if err := os.MkdirAll(filepath.Join(home, "classes"), 0o755); err != nil {
+		return "", fmt.Errorf("build launcher: %w", err)
+	}
+	if err := os.Rename(filepath.Join(b.target, "lib"), filepath.Join(home, "lib")); err != nil {
+		return "", fmt.Errorf("build launcher: %w", err)
+	}
+	return home, command(b.ctx, b.work, filepath.Join(b.jdk, "bin", "javac"), "-nowarn", "-proc:none",
+		"-cp", filepath.Join(home, "lib")+"/*", "-d", filepath.Join(home, "classes"), "src/OsNode.java")
+}
+
+func only(pattern string) (string, error) {
+	m, err := filepath.Glob(pattern)
+	if err != nil || len(m) != 1 {
+		return "", fmt.Errorf("find %s: %d matches", pattern, len(m))
+	}
+	return m[0], nil
+}
+
+// openToAll lets another user read the server: as root it runs under an unprivileged one.
+func openToAll(dir string) error {
+	return filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil || info.Mode()&fs.ModeSymlink != 0 {
+			return err
+		}
+		mode := info.Mode().Perm() | 0o444
+		if d.IsDir() || mode&0o100 != 0 || filepath.Base(filepath.Dir(p)) == "bin" {
+			mode |= 0o555
+		}
+		return os.Chmod(p, mode)
+	})
+}
