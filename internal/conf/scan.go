@@ -10,6 +10,7 @@ import (
 
 const (
 	maxFile      = 4 << 20 // bytes of one file
+	maxTokens    = 250_000 // words, strings, brackets: lexer and parser take about 1 KiB for each
 	maxNesting   = 64      // brackets, braces, parentheses, strings with templates, %{ if } within each other
 	maxOperators = 1000    // operators of one expression: each is a level of the parser's or evaluator's stack
 )
@@ -18,6 +19,10 @@ const (
 // overflows cannot be recovered from: so what could make them descend is counted here, with HCL's own lexer, which does
 // not recurse. hints gives, by line, what was probably meant where a number runs into a word (64KiB without quotes).
 func scan(name string, src []byte) (hints map[int]string, bad *Diagnostic) {
+	if estimateTokens(src) > maxTokens {
+		return nil, &Diagnostic{Range: hcl.Range{Filename: name}, Message: fmt.Sprintf("more than %d words and brackets", maxTokens),
+			Remedy: "split the file"}
+	}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos) // its diagnostics come again from the parser
 	s := scanner{operators: []int{0}}
 	for i := range tokens {
@@ -124,4 +129,38 @@ func isOperator(t hclsyntax.TokenType) bool {
 		return true
 	}
 	return false
+}
+
+// estimateTokens counts roughly, without memory: the text of a comment or heredoc counts as code, a string as three tokens, and
+// after a template everything to the end of the line as code. What matters is that memory stays bounded for a file that is
+// no config at all; depth, which would end the process, is counted exactly.
+func estimateTokens(src []byte) int {
+	n, word, quoted, template := 0, false, false, false
+	for i := 0; i < len(src); i++ {
+		c := src[i]
+		switch {
+		case c == '\n':
+			n++
+			word, quoted, template = false, false, false
+		case quoted && c == '\\':
+			i++
+		case (c == '$' || c == '%') && i+1 < len(src) && src[i+1] == '{':
+			n++
+			word, quoted, template = false, false, true
+		case c == '"':
+			n++
+			word, quoted = false, !quoted && !template
+		case quoted || c == ' ' || c == '\t' || c == '\r':
+			word = false
+		case c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+			if !word {
+				n++
+			}
+			word = true
+		default:
+			n++
+			word = false
+		}
+	}
+	return n
 }
