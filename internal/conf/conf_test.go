@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
 	"golang.org/x/tools/txtar"
 )
 
@@ -384,5 +385,17 @@ func TestErr(t *testing.T) {
 	}
 	if (Diagnostics{{Severity: Warning}, {}}).Err() == nil {
 		t.Error("an error is an error")
+	}
+}
+
+// A library's explanation of a failed expression may quote what env() returned, even where it is too short for hide.
+func TestLibraryDetailsStayHidden(t *testing.T) {
+	f, _ := Parse("t.hcl", []byte("x = env(\"SHORT\")\n"), WithEnv(testEnv))
+	b := f.Body()
+	a := b.get("x")
+	b.addEvaluation(a, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unsupported attribute", Detail: `There is no attribute named "pw".`})
+	want := "t.hcl:1:5: x: Unsupported attribute; the details are hidden: they may show what env() or file() returned"
+	if got := f.Diagnostics().Error(); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
