@@ -1,0 +1,39 @@
+package inputs
+
+import (
+	"log/slog"
+
+	"github.com/gatebook/gatebook/internal/conf"
+)
+
+// Env is what the agent lends to an input.
+type Env struct {
+	Logger    *slog.Logger
+	Host      string            // name of this machine
+	Once      bool              // read what is there, then end
+	Positions map[string][]byte // last position of every key of this input, prefix taken off
+	Dir       string            // folder that relative paths of the config start from
+}
+
+// PositionPrefix stands before the keys of an input's positions in the log.
+func PositionPrefix(kind, label string) string { return kind + "/" + label + "/" }
+
+// Config is one decoded input block: everything about it has been checked but what only opening can tell.
+type Config interface {
+	// ParserName is the parser's name or label as configured.
+	ParserName() string
+	// New makes the input.
+	New(env Env) (Input, error)
+}
+
+// Spec is one kind of input.
+type Spec struct {
+	// Decode reads the block and closes it; problems are noted on the body at their place.
+	Decode  func(label string, body *conf.Body) Config
+	Summary string
+}
+
+// Registry lists the kinds of input by the first label of their block.
+var Registry = map[string]Spec{
+	"file": {Decode: decodeFile, Summary: "follows files through rotation, truncation and compression"},
+}
