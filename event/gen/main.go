@@ -1,5 +1,5 @@
-// Command gen writes event/fields_gen.go from the field table: the field numbers, encoder, getters, setters and the storage
-// of the rare groups.
+// Command gen writes from the field table event/fields_gen.go (the field numbers, encoder, getters, setters, the storage of
+// the rare groups) and docs/fields.md. It runs in the folder event.
 package main
 
 import (
@@ -41,7 +41,12 @@ func main() {
 		src = b.Bytes()
 		fmt.Fprintln(os.Stderr, "format generated code:", err)
 	}
-	if err := os.WriteFile("fields_gen.go", src, 0o644); err != nil {
+	write("fields_gen.go", src)
+	write("../docs/fields.md", fieldsPage())
+}
+
+func write(name string, content []byte) {
+	if err := os.WriteFile(name, content, 0o644); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
