@@ -1,0 +1,3 @@
+package buffer
+
+func runHelper() bool { return false }
