@@ -67,6 +67,10 @@ type Pipeline struct {
 	perInput map[string]*semaphore.Weighted
 	closed   bool
 
+	own        sync.Mutex // guards what Event uses
+	ownEncoder *event.Encoder
+	ownEvent   Normalizer
+
 	appendMu sync.Mutex // orders Append
 	turn     uint64
 	ready    map[uint64]*job
@@ -80,7 +84,6 @@ type job struct {
 	first  uint64
 	batch  *inputs.Batch
 	parser parsers.Parser
-	fill   func(*event.Event) // in place of a batch: one event that Gatebook itself makes
 	block  *buffer.Block
 	ticket *buffer.Ticket
 	err    error
@@ -102,6 +105,7 @@ func New(o Options) *Pipeline {
 	p := &Pipeline{
 		options: o, all: semaphore.NewWeighted(o.InFlight), jobs: make(chan *job, o.Workers),
 		perInput: map[string]*semaphore.Weighted{}, ready: map[uint64]*job{},
+		ownEncoder: event.NewEncoder(o.Encoder), ownEvent: Normalizer{Enrichers: o.Enrichers},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for range o.Workers {
@@ -142,14 +146,30 @@ func (p *Pipeline) Submit(ctx context.Context, b *inputs.Batch) (inputs.Ticket, 
 	return j, nil
 }
 
-// Event appends one event that Gatebook itself makes: fill sets it. It may use the log's reserve, so that a full buffer does
-// not hold it up. The event is durable when the ticket says so.
+// Event appends one event that Gatebook itself makes: fill sets it. It may use the log's reserve and goes ahead of batches that
+// wait for room, so that a full buffer does not hold it up.
 func (p *Pipeline) Event(ctx context.Context, fill func(*event.Event)) (inputs.Ticket, error) {
-	j := &job{fill: fill, done: make(chan struct{}), free: func() {}}
-	if err := p.enter(ctx, j, 1); err != nil {
+	p.own.Lock()
+	defer p.own.Unlock()
+	b := buffer.NewBlock()
+	b.UseReserve = true
+	b.First = p.options.Log.Reserve(1)
+	if p.options.Encoder.Typed {
+		b.Typed = event.AppendTypedHeader(b.Typed)
+	}
+	n := &p.ownEvent
+	n.Event.Reset()
+	fill(&n.Event)
+	n.finish()
+	appendEvent(b, p.ownEncoder, &n.Event)
+	b.Count, b.RawSize = 1, len(b.Docs)
+	p.counters.Read.Add(1)
+	t, err := p.options.Log.Append(ctx, b)
+	if err != nil {
 		return nil, err
 	}
-	return j, nil
+	p.counters.Appended.Add(1)
+	return t, nil
 }
 
 // enter reserves the sequence range and hands the job to the workers, in one order for all.

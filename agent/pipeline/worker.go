@@ -103,15 +103,7 @@ func (p *Pipeline) work() {
 		if p.options.Encoder.Typed {
 			b.Typed = event.AppendTypedHeader(b.Typed)
 		}
-		if j.fill != nil {
-			n.Event.Reset()
-			j.fill(&n.Event)
-			n.finish()
-			b.UseReserve = true
-			appendEvent(b, encoder, &n.Event)
-		} else {
-			p.lines(j, b, encoder, n)
-		}
+		p.lines(j, b, encoder, n)
 		b.Count, b.RawSize = len(b.Ends), len(b.Docs)
 		if p.options.Codec != buffer.Raw && b.RawSize >= CompressFrom {
 			// A block that cannot be compressed stays raw: nothing is lost by it.

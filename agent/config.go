@@ -1,0 +1,212 @@
+package agent
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/gatebook/gatebook/buffer"
+	"github.com/gatebook/gatebook/enrich"
+	"github.com/gatebook/gatebook/inputs"
+	"github.com/gatebook/gatebook/internal/conf"
+	"github.com/gatebook/gatebook/outputs"
+	"github.com/gatebook/gatebook/parsers"
+)
+
+// Config is a decoded config file. It is complete only where Problems holds no error.
+type Config struct {
+	Path      string
+	DataDir   string
+	Namespace string
+	Name      string // agent.name, and host.name of lines that name no host
+	Location  *time.Location
+	Original  bool
+	Buffer    BufferConfig
+	Inputs    []InputConfig
+	Outputs   []OutputConfig
+	Parsers   *parsers.Set
+	Enrichers *enrich.Chain
+	Metrics   string // address to listen on; empty for none
+	Problems  conf.Diagnostics
+}
+
+// BufferConfig is the buffer block.
+type BufferConfig struct {
+	MaxBytes     int64
+	OnFull       buffer.Policy
+	Flush        time.Duration
+	SegmentBytes int64
+	Reserve      int64
+}
+
+// InputConfig is one input block.
+type InputConfig struct {
+	Kind, Label string
+	Config      inputs.Config
+}
+
+// OutputConfig is one output block.
+type OutputConfig struct {
+	Kind, Label string
+	Config      outputs.Config
+}
+
+var namespacePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_.]{0,99}$`)
+
+// LoadConfig reads and decodes a config file. All that is wrong with it is in Problems.
+func LoadConfig(path string, log *slog.Logger) *Config {
+	f, _ := conf.Load(path)
+	return decode(f, log)
+}
+
+// ParseConfig is LoadConfig for a text at hand.
+func ParseConfig(name string, src []byte, log *slog.Logger) *Config {
+	f, _ := conf.Parse(name, src)
+	return decode(f, log)
+}
+
+func decode(f *conf.File, log *slog.Logger) *Config {
+	b := f.Body()
+	c := &Config{Path: f.Name()}
+	c.DataDir = b.String("data_dir", "/var/lib/gatebook")
+	if !filepath.IsAbs(c.DataDir) {
+		if abs, err := filepath.Abs(c.DataDir); err == nil {
+			c.DataDir = abs
+		}
+	}
+	c.Namespace = b.String("namespace", "default")
+	if !namespacePattern.MatchString(c.Namespace) {
+		b.Errorf("namespace", "namespace may hold lower-case letters, digits, '_' and '.', and no '-' (it becomes part of data stream names)")
+	}
+	c.Location = b.Location("timezone", time.Local)
+	c.Name = b.String("agent_name", hostname())
+	c.Original = b.Bool("original", true)
+	c.decodeBuffer(b)
+	c.Parsers = parsers.Build(b.Blocks("parser", 2), parsers.Options{Location: c.Location})
+	c.decodeInputs(b)
+	c.Enrichers = enrich.FromConfig(bodyOf(b.Block("geoip")), bodyOf(b.Block("redact")), log)
+	c.decodeOutputs(b)
+	if m := b.Block("metrics"); m != nil {
+		c.Metrics = m.Body.String("listen", "127.0.0.1:9600")
+		m.Body.Close()
+	}
+	b.Close()
+	c.Problems = f.Diagnostics()
+	return c
+}
+
+func (c *Config) decodeBuffer(b *conf.Body) {
+	c.Buffer = BufferConfig{MaxBytes: 2 << 30, Flush: 100 * time.Millisecond}
+	k := b.Block("buffer")
+	if k == nil {
+		return
+	}
+	defer k.Body.Close()
+	c.Buffer.MaxBytes = k.Body.Size("max_bytes", c.Buffer.MaxBytes, 8<<20, 0)
+	if k.Body.Enum("on_full", "block", "block", "drop-oldest") == "drop-oldest" {
+		c.Buffer.OnFull = buffer.DropOldest
+	}
+	c.Buffer.Flush = k.Body.Duration("flush", c.Buffer.Flush, time.Millisecond, time.Minute)
+	c.Buffer.SegmentBytes = k.Body.Size("segment", 0, 1<<20, 1<<30)
+	c.Buffer.Reserve = k.Body.Size("reserve", 0, 1<<20, 1<<30)
+}
+
+func (c *Config) decodeInputs(b *conf.Body) {
+	for _, k := range b.Blocks("input", 2) {
+		spec, ok := inputs.Registry[k.Labels[0]]
+		if !ok {
+			unknownKind(k, "input", inputs.Registry)
+			continue
+		}
+		in := InputConfig{Kind: k.Labels[0], Label: k.Labels[1], Config: spec.Decode(k.Labels[1], k.Body)}
+		if _, err := c.Parsers.Get(in.Config.ParserName()); err != nil {
+			k.Body.Errorf("parser", "%v", err)
+		}
+		c.Inputs = append(c.Inputs, in)
+	}
+}
+
+func (c *Config) decodeOutputs(b *conf.Body) {
+	for _, k := range b.Blocks("output", 2) {
+		spec, ok := outputs.Registry[k.Labels[0]]
+		if !ok {
+			unknownKind(k, "output", outputs.Registry)
+			continue
+		}
+		c.Outputs = append(c.Outputs, OutputConfig{Kind: k.Labels[0], Label: k.Labels[1], Config: spec.Decode(k.Labels[1], k.Body)})
+	}
+	if len(c.Outputs) == 0 && !b.HasBlock("output") {
+		b.Errorf("", `there is no output: add output "store" "local" {}`)
+	}
+}
+
+func bodyOf(k *conf.Block) *conf.Body {
+	if k == nil {
+		return nil
+	}
+	return k.Body
+}
+
+// unknownKind notes a first label that names no component, with what was probably meant.
+func unknownKind[S any](k *conf.Block, what string, registry map[string]S) {
+	known := make([]string, 0, len(registry))
+	for name := range registry {
+		known = append(known, name)
+	}
+	sort.Strings(known)
+	if s := conf.Suggest(k.Labels[0], known); s != "" {
+		k.LabelErrorf(0, "there is no %s %q; did you mean %q?", what, k.Labels[0], s)
+	} else {
+		k.LabelErrorf(0, "there is no %s %q; there are %q", what, k.Labels[0], known)
+	}
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return name
+}
+
+// restartNeeded names what a reload cannot change.
+func (c *Config) restartNeeded(next *Config) []string {
+	var names []string
+	if c.DataDir != next.DataDir {
+		names = append(names, "data_dir")
+	}
+	if c.Buffer != next.Buffer {
+		names = append(names, "buffer")
+	}
+	if c.Metrics != next.Metrics {
+		names = append(names, "metrics")
+	}
+	return names
+}
+
+// kinds names the readers of the log that the outputs use.
+func (c *Config) readerNames() []string {
+	var names []string
+	for _, o := range c.Outputs {
+		names = append(names, readerName(o.Kind, o.Label))
+	}
+	slices.Sort(names)
+	return names
+}
+
+func readerName(kind, label string) string { return kind + "." + label }
+
+// logProblems writes warnings to the log, and errors too.
+func logProblems(log *slog.Logger, ds conf.Diagnostics) {
+	for _, d := range ds {
+		if d.Severity == conf.Warning {
+			log.Warn("config", "problem", d.String())
+		} else {
+			log.Error("config", "problem", d.String())
+		}
+	}
+}
