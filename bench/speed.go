@@ -39,6 +39,7 @@ type result struct {
 	WireMB   float64 `json:"wire_mb"`         // as sent
 	Requests int64   `json:"reqs"`            //
 	Load     float64 `json:"load_before"`     // 1-minute load average at the start
+	Sample   string  `json:"sample"`          // the beginning of the first bulk request, to see what was compared
 	Trouble  string  `json:"error,omitempty"` // why the figures are not to be used
 }
 
@@ -135,7 +136,7 @@ func (b *bench) one(ctx context.Context, j job, s shipper) (result, error) {
 	err = b.untilArrived(ctx, &r, p)
 	r.CPU -= before
 	st := b.sink.Stats()
-	r.Docs, r.Requests = st.Docs, st.Requests
+	r.Docs, r.Requests, r.Sample = st.Docs, st.Requests, st.Sample
 	r.BodyMB, r.WireMB = float64(st.Bytes)/1e6, float64(st.Wire)/1e6
 	if st.Docs > 0 {
 		r.Rate = float64(st.Docs) / st.Last.Sub(start).Seconds()

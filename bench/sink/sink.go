@@ -50,7 +50,10 @@ type Stats struct {
 	OutOfRange   int64     `json:"seq_out_of_range"` // documents without a seq in range
 	Ranges       []string  `json:"missing_ranges,omitempty"`
 	Faults       []string  `json:"fault,omitempty"`
+	Sample       string    `json:"sample,omitempty"` // the beginning of the first bulk request
 }
+
+const sampleBytes = 2048
 
 // Sink is an http.Handler; its methods may be called at any time.
 type Sink struct {
@@ -297,7 +300,9 @@ func (s *Sink) store(body []byte, docs, bad int, wire int64) (refused map[int]bo
 	st.BadLines += int64(bad)
 	st.Bytes += int64(len(body))
 	st.Wire += wire
-	st.Requests++
+	if st.Requests++; st.Requests == 1 {
+		st.Sample = string(body[:min(len(body), sampleBytes)])
+	}
 	st.MaxBulk = max(st.MaxBulk, int64(docs))
 	return refused
 }

@@ -73,9 +73,12 @@ func TestSinkCounts(t *testing.T) {
 		st := s.Stats()
 		want := Stats{Docs: 6, Requests: 4, BadLines: 1, MaxBulk: 2, Conflicts: 1, IDs: 4, Distinct: 3, Missing: 3, Doubled: 1, OutOfRange: 2}
 		got := st
-		got.Bytes, got.Wire, got.First, got.Last, got.Ranges = 0, 0, time.Time{}, time.Time{}, nil
+		got.Bytes, got.Wire, got.First, got.Last, got.Ranges, got.Sample = 0, 0, time.Time{}, time.Time{}, nil, ""
 		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 			t.Errorf("stats\n%+v, want\n%+v", got, want)
+		}
+		if !strings.HasPrefix(st.Sample, doc("a", 0)) {
+			t.Errorf("sample %q", st.Sample)
 		}
 		if got := strings.Join(st.Ranges, " "); got != "2-2 4-5" {
 			t.Errorf("missing ranges %q", got)
