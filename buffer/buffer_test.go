@@ -21,6 +21,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// failer is what a test helper needs of testing.TB, and rapid has.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // logSink keeps what was logged.
 type logSink struct {
 	mu sync.Mutex
@@ -121,7 +128,7 @@ func take(t testing.TB, r *Reader, outstanding ...uint64) []uint64 {
 	return seqs
 }
 
-func checkBlock(t testing.TB, b *Block) (seqs []uint64) {
+func checkBlock(t failer, b *Block) (seqs []uint64) {
 	t.Helper()
 	for i := range b.Count {
 		seq := b.First + uint64(i)
@@ -149,7 +156,7 @@ func drain(t testing.TB, r *Reader) (seqs []uint64) {
 }
 
 // checkAccounts asserts the accounts of every open reader, and that the log's own bookkeeping agrees.
-func checkAccounts(t testing.TB, l *Log) {
+func checkAccounts(t failer, l *Log) {
 	t.Helper()
 	for _, s := range l.Readers() {
 		if !s.Open {

@@ -54,8 +54,9 @@ type Reader struct {
 	skipped    uint64
 	closed     bool
 
-	unknownBelow uint64 // never changes
-	handedOut    uint64 // highest sequence given out, plus one
+	unknownBelow uint64          // never changes
+	wasOut       map[uint64]bool // outstanding when the reader was opened
+	handedOut    uint64          // highest sequence given out, plus one
 
 	readMu sync.Mutex
 	disk   diskReader
@@ -136,10 +137,11 @@ func (l *Log) attach(r *Reader) error {
 		r.meta[k] = v
 		r.metaBytes += len(k) + len(v) + 8
 	}
-	r.pin = c.pin()
+	r.pin, r.wasOut = c.pin(), map[uint64]bool{}
 	for i := range c.out {
 		for _, s := range c.out[i].seqs {
 			r.out[s] = &c.out[i]
+			r.wasOut[s] = true
 		}
 	}
 	r.unread = r.unreadFrom(r.pos, r.seen)
@@ -677,7 +679,8 @@ func (r *Reader) Lease(upTo uint64) error {
 }
 
 // Unknown tells whether an earlier run may have sent this item without knowing what became of it: it is not
-// settled, and was below the lease when the log was opened.
+// settled, and was below the lease when the log was opened. It is to be asked of items that this reader has
+// handed out or keeps as outstanding.
 func (r *Reader) Unknown(seq uint64) bool {
 	if seq >= r.unknownBelow {
 		return false
@@ -686,6 +689,9 @@ func (r *Reader) Unknown(seq uint64) bool {
 	defer r.l.mu.Unlock()
 	if r.out[seq] != nil {
 		return true
+	}
+	if r.wasOut[seq] {
+		return false
 	}
 	for i := range r.inflight {
 		if f := &r.inflight[i]; seq >= f.first && seq-f.first < f.count && f.first > 0 {

@@ -116,7 +116,7 @@ func (l *Log) step() bool {
 	roll, n := l.pick()
 	if roll {
 		if err := l.roll(); err != nil {
-			return l.failed(err, true)
+			return l.failed(err)
 		}
 		return true
 	}
@@ -131,7 +131,7 @@ func (l *Log) step() bool {
 		return true
 	}
 	l.unpick()
-	return l.failed(err, false)
+	return l.failed(err)
 }
 
 // adapt learns from the run that ended how long the next one should collect.
@@ -333,7 +333,7 @@ var errBroken = errors.New("descriptor given up after an error")
 
 // failed deals with an error of the disk: no space is waited for, a broken descriptor is replaced by a new
 // segment at once, and what remains is final.
-func (l *Log) failed(err error, rolling bool) bool {
+func (l *Log) failed(err error) bool {
 	w := &l.w
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -346,8 +346,8 @@ func (l *Log) failed(err error, rolling bool) bool {
 		return false
 	}
 	w.failures++
-	if !rolling && w.failures < maxFailures {
-		l.o.Logger.Error("buffer segment given up after an error of the disk, going on in a new one", "segment", w.seg.n, "err", err)
+	if w.failures < maxFailures {
+		l.o.Logger.Error("buffer segment given up after an error of the disk, going on in a new one", "dir", l.o.Dir, "err", err)
 		return true
 	}
 	l.err = fmt.Errorf("buffer %s cannot be written: %w", l.o.Dir, err)

@@ -12,16 +12,22 @@ import (
 	"syscall"
 )
 
-// ErrPowerCut is what handles opened before a Cut return afterwards.
+// ErrPowerCut is what everything returns that was in use when the power was cut.
 var ErrPowerCut = errors.New("power cut")
 
 // Mem is a file system in memory whose power can be cut: Cut forgets everything that was not made durable,
 // or keeps parts of it, torn at any byte and in any order, as a disk does. Locks end with the power.
 type Mem struct {
+	*memDisk
+	boot int // a Mem of an earlier boot is dead
+}
+
+// memDisk is what survives.
+type memDisk struct {
 	mu       sync.Mutex
 	dirs     map[string]*memDir
 	locks    map[string]*memLock
-	epoch    int
+	boots    int
 	capacity int64 // 0: unlimited
 }
 
@@ -51,7 +57,7 @@ type fileOp struct {
 
 // NewMem returns an empty file system.
 func NewMem() *Mem {
-	return &Mem{dirs: map[string]*memDir{"/": newMemDir(), ".": newMemDir()}, locks: map[string]*memLock{}}
+	return &Mem{memDisk: &memDisk{dirs: map[string]*memDir{"/": newMemDir(), ".": newMemDir()}, locks: map[string]*memLock{}}}
 }
 
 func newMemDir() *memDir {
@@ -82,12 +88,13 @@ func (m *Mem) used() int64 {
 	return n
 }
 
-// Cut cuts the power and turns it on again: open handles are dead, locks are gone, and of everything that
-// was not synced a random part is left. The same rng gives the same outcome.
-func (m *Mem) Cut(rng *rand.Rand) {
+// Cut cuts the power and returns the file system as it is when it is on again: locks are gone, and of everything
+// that was not synced a random part is left. m and its files are dead: whoever still runs on them changes
+// nothing any more. The same rng gives the same outcome.
+func (m *Mem) Cut(rng *rand.Rand) *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.epoch++
+	m.boots++
 	m.locks = map[string]*memLock{}
 	seen := map[*memNode]bool{}
 	for _, path := range sortedKeys(m.dirs) {
@@ -108,6 +115,17 @@ func (m *Mem) Cut(rng *rand.Rand) {
 			}
 		}
 	}
+	return &Mem{m.memDisk, m.boots}
+}
+
+// enter locks the disk for an operation; the caller unlocks when the error is nil.
+func (m *Mem) enter(op, name string) error {
+	m.mu.Lock()
+	if m.boot != m.boots {
+		m.mu.Unlock()
+		return &os.PathError{Op: op, Path: name, Err: ErrPowerCut}
+	}
+	return nil
 }
 
 func sortedKeys[V any](m map[string]V) []string {
@@ -193,7 +211,9 @@ func (d *memDir) set(name string, n *memNode) {
 
 // OpenFile implements FS.
 func (m *Mem) OpenFile(name string, flag int, _ os.FileMode) (File, error) {
-	m.mu.Lock()
+	if err := m.enter("open", name); err != nil {
+		return nil, err
+	}
 	defer m.mu.Unlock()
 	d, base, err := m.dir(name)
 	if err != nil {
@@ -211,7 +231,7 @@ func (m *Mem) OpenFile(name string, flag int, _ os.FileMode) (File, error) {
 	case flag&os.O_TRUNC != 0:
 		n.do(fileOp{})
 	}
-	return &memFile{m: m, n: n, name: name, epoch: m.epoch}, nil
+	return &memFile{m: m, n: n, name: name}, nil
 }
 
 func (n *memNode) do(op fileOp) {
@@ -221,7 +241,9 @@ func (n *memNode) do(op fileOp) {
 
 // Rename implements FS, within one directory.
 func (m *Mem) Rename(oldname, newname string) error {
-	m.mu.Lock()
+	if err := m.enter("rename", oldname); err != nil {
+		return err
+	}
 	defer m.mu.Unlock()
 	d, from, err := m.dir(oldname)
 	if err != nil {
@@ -245,7 +267,9 @@ func (m *Mem) Rename(oldname, newname string) error {
 
 // Remove implements FS.
 func (m *Mem) Remove(name string) error {
-	m.mu.Lock()
+	if err := m.enter("remove", name); err != nil {
+		return err
+	}
 	defer m.mu.Unlock()
 	d, base, err := m.dir(name)
 	if err != nil {
@@ -260,7 +284,9 @@ func (m *Mem) Remove(name string) error {
 
 // MkdirAll implements FS.
 func (m *Mem) MkdirAll(name string, _ os.FileMode) error {
-	m.mu.Lock()
+	if err := m.enter("mkdir", name); err != nil {
+		return err
+	}
 	defer m.mu.Unlock()
 	for name = filepath.Clean(name); m.dirs[name] == nil; name = filepath.Dir(name) {
 		m.dirs[name] = newMemDir()
@@ -270,7 +296,9 @@ func (m *Mem) MkdirAll(name string, _ os.FileMode) error {
 
 // ReadDir implements FS.
 func (m *Mem) ReadDir(name string) ([]string, error) {
-	m.mu.Lock()
+	if err := m.enter("readdir", name); err != nil {
+		return nil, err
+	}
 	defer m.mu.Unlock()
 	name = filepath.Clean(name)
 	d := m.dirs[name]
@@ -289,7 +317,9 @@ func (m *Mem) ReadDir(name string) ([]string, error) {
 
 // Size implements FS.
 func (m *Mem) Size(name string) (int64, error) {
-	m.mu.Lock()
+	if err := m.enter("stat", name); err != nil {
+		return 0, err
+	}
 	defer m.mu.Unlock()
 	d, base, err := m.dir(name)
 	if err != nil {
@@ -303,7 +333,9 @@ func (m *Mem) Size(name string) (int64, error) {
 
 // SyncDir implements FS.
 func (m *Mem) SyncDir(name string) error {
-	m.mu.Lock()
+	if err := m.enter("sync", name); err != nil {
+		return err
+	}
 	defer m.mu.Unlock()
 	d := m.dirs[filepath.Clean(name)]
 	if d == nil {
@@ -332,7 +364,9 @@ func (l *memLock) Close() error {
 
 // Lock implements FS.
 func (m *Mem) Lock(name string) (io.Closer, error) {
-	m.mu.Lock()
+	if err := m.enter("lock", name); err != nil {
+		return nil, err
+	}
 	defer m.mu.Unlock()
 	name = filepath.Clean(name)
 	if m.locks[name] != nil {
@@ -344,21 +378,12 @@ func (m *Mem) Lock(name string) (io.Closer, error) {
 }
 
 type memFile struct {
-	m     *Mem
-	n     *memNode
-	name  string
-	epoch int
+	m    *Mem
+	n    *memNode
+	name string
 }
 
-// use locks the file system for an operation on the file; the caller unlocks when the error is nil.
-func (f *memFile) use(op string) error {
-	f.m.mu.Lock()
-	if f.epoch != f.m.epoch {
-		f.m.mu.Unlock()
-		return &os.PathError{Op: op, Path: f.name, Err: ErrPowerCut}
-	}
-	return nil
-}
+func (f *memFile) use(op string) error { return f.m.enter(op, f.name) }
 
 func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.use("read"); err != nil {
