@@ -1,0 +1,368 @@
+package tail
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// peek is the beginning of a file that is not followed.
+type peek struct {
+	info   info
+	gzip   bool
+	prefix []byte // decompressed
+	err    error
+}
+
+// entry is a regular file in a directory.
+type entry struct {
+	path string
+	info info
+}
+
+type fit uint8
+
+const (
+	fitsNot   fit = iota
+	fitsShort     // begins like it and ends before what was read: a copy made earlier
+	fitsWhole     // begins like it and has the same bytes before the position
+)
+
+// peek reads the beginning of the file at path, once in a scan.
+func (t *Tailer) peek(path string) peek {
+	if p, ok := t.peeked[path]; ok {
+		return p
+	}
+	p := t.peekNow(path)
+	if t.peeked != nil {
+		t.peeked[path] = p
+	}
+	return p
+}
+
+func (t *Tailer) peekNow(path string) (p peek) {
+	t.makeRoom()
+	fd, in, err := t.open.open(path)
+	if err != nil {
+		return peek{info: in, err: err}
+	}
+	defer unix.Close(fd)
+	p = peek{info: in, prefix: make([]byte, min(int64(t.peekSize), in.size))}
+	n, err := preadFull(fd, p.prefix, 0)
+	p.prefix, p.err = p.prefix[:n], err
+	if err == nil && strings.HasSuffix(path, ".gz") && isGzip(p.prefix) {
+		p.gzip = true
+		p.prefix = make([]byte, t.peekSize)
+		gz := gzStream{fd: fd}
+		n, err := gz.readAt(p.prefix, 0)
+		p.prefix = p.prefix[:n]
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			p.err = err
+		}
+	}
+	return p
+}
+
+// fits compares the file at path, which must have this id, with what is known of s.
+func (t *Tailer) fits(s *source, path string, id fileID) fit {
+	p := t.peek(path)
+	if p.err != nil || p.info.id != id || s.fp.n == 0 && s.mark.off > 0 || !s.fp.fits(p.prefix) ||
+		id == s.id && s.otherBirth(p.info) {
+		return fitsNot
+	}
+	if s.done {
+		return fitsWhole
+	}
+	if !p.gzip && p.info.size < s.mark.off {
+		if s.restored && s.boot != bootID() && t.fitsOlder(s, path, p) {
+			return fitsWhole
+		}
+		return fitsShort
+	}
+	if ok, err := t.holdsAt(path, p, s.mark); err == nil && ok {
+		return fitsWhole
+	}
+	if s.restored && s.boot != bootID() && t.fitsOlder(s, path, p) {
+		return fitsWhole
+	}
+	return fitsNot
+}
+
+func (t *Tailer) fitsOlder(s *source, path string, p peek) bool {
+	for _, m := range s.older[:s.nOlder] {
+		if ok, err := t.holdsAt(path, p, m); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Tailer) holdsAt(path string, p peek, m mark) (bool, error) {
+	fd, in, err := t.open.open(path)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	if in.id != p.info.id {
+		return false, unix.ENOENT
+	}
+	tmp := source{fd: fd}
+	if p.gzip {
+		tmp.gz = &gzStream{fd: fd}
+	}
+	return tmp.holds(m)
+}
+
+// entries lists the regular files of a directory, once in a scan.
+func (t *Tailer) entries(dir string) []entry {
+	if l, ok := t.listed[dir]; ok {
+		return l
+	}
+	var out []entry
+	names, _ := os.ReadDir(dir) // an unreadable directory holds nothing for us
+	for _, de := range names {
+		if !de.Type().IsRegular() {
+			continue
+		}
+		path := filepath.Join(dir, de.Name())
+		if in, err := statPath(path); err == nil {
+			out = append(out, entry{path, in})
+		}
+	}
+	if t.listed != nil {
+		t.listed[dir] = out
+	}
+	return out
+}
+
+// locate looks for a file that is not at its path any more: under another name (by inode), as a copy, or compressed.
+func (t *Tailer) locate(s *source) bool {
+	dirs := []string{filepath.Dir(s.path)}
+	if d := filepath.Dir(s.origin); d != dirs[0] {
+		dirs = append(dirs, d)
+	}
+	var whole, short entry
+	var wholeGzip bool
+	for _, dir := range dirs {
+		for _, e := range t.entries(dir) {
+			if t.byID[e.info.id] != nil {
+				continue
+			}
+			if e.info.id == s.id {
+				if t.fits(s, e.path, e.info.id) == fitsWhole {
+					t.bind(s, e.path, e.info, s.gzip)
+					return true
+				}
+				continue
+			}
+			if s.fp.n == 0 || !t.mayBeCopy(s, e.path) {
+				continue
+			}
+			p := t.peek(e.path)
+			switch t.fits(s, e.path, e.info.id) {
+			case fitsWhole:
+				if whole.path == "" || wholeGzip && !p.gzip {
+					whole, wholeGzip = entry{e.path, p.info}, p.gzip
+				}
+			case fitsShort:
+				if e.info.size > short.info.size {
+					short = entry{e.path, p.info}
+				}
+			}
+		}
+	}
+	switch {
+	case whole.path != "":
+		t.bind(s, whole.path, whole.info, wholeGzip)
+	case short.path != "" && t.takeShort(s, short):
+		t.bind(s, short.path, short.info, false)
+	default:
+		return false
+	}
+	t.log.Info("file goes on under another name", "path", s.origin, "found", s.path)
+	return true
+}
+
+// takeShort sets s to the end of a copy that was made before the last bytes were read: all of it was read.
+func (t *Tailer) takeShort(s *source, e entry) bool {
+	fd, in, err := t.open.open(e.path)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	if in.id != e.info.id || in.size >= s.mark.off {
+		return false
+	}
+	b := make([]byte, min(in.size, tailLen))
+	if n, err := preadFull(fd, b, in.size-int64(len(b))); err != nil || n < len(b) {
+		return false
+	}
+	s.mark, s.nOlder, s.skip = markAt(in.size, b), 0, skipNone
+	return true
+}
+
+// mayBeCopy says whether the name of path is one that a rotation gives to a copy of s. A copy has a longer name than
+// its original (app.log -> app.log.1, app-20260101.log, app.log.1.gz), so a new file at the original's own path is
+// never taken for a copy, however alike the two begin. A restored or rewritten file at the same path is the
+// exception, at start only and only with a full fingerprint.
+func (t *Tailer) mayBeCopy(s *source, path string) bool {
+	if path == s.path && !strings.HasSuffix(path, ".gz") {
+		return s.restored && t.scanNo == 1 && s.fp.n >= t.cfg.FingerprintSize
+	}
+	for _, name := range originals(path) {
+		if name == s.path || name == s.origin || strings.HasSuffix(path, ".gz") && name == rotationRoot(s.path) {
+			return true
+		}
+	}
+	return false
+}
+
+// originals lists the paths that a file at path may be a rotated copy of.
+func originals(path string) []string {
+	dir, base := filepath.Split(path)
+	var out []string
+	if plain, ok := strings.CutSuffix(base, ".gz"); ok {
+		base = plain
+		out = append(out, dir+base)
+	}
+	ext := filepath.Ext(base)
+	for i := len(base) - 1; i > 0; i-- {
+		if base[i] == '.' || base[i] == '-' || base[i] == '_' || base[i] == '~' {
+			out = append(out, dir+base[:i])
+			if ext != "" && i < len(base)-len(ext) {
+				out = append(out, dir+base[:i]+ext)
+			}
+		}
+	}
+	return out
+}
+
+var rotationSuffix = regexp.MustCompile(`([.-][0-9][0-9.T_-]*)+$`)
+
+// rotationRoot is the path without the number or date that a rotation appended.
+func rotationRoot(path string) string {
+	return rotationSuffix.ReplaceAllString(path, "")
+}
+
+// families finds files by the names they may have been copied from.
+type families struct {
+	byName  map[string][]*source
+	byPrint map[fingerprint][]*source // those with a full fingerprint
+	full    int
+}
+
+func (t *Tailer) families() *families {
+	k := &families{byName: make(map[string][]*source), byPrint: make(map[fingerprint][]*source), full: t.cfg.FingerprintSize}
+	for _, s := range t.live {
+		k.add(s)
+	}
+	for _, s := range t.gone {
+		k.add(s)
+	}
+	return k
+}
+
+func (k *families) add(s *source) {
+	k.byName[s.path] = append(k.byName[s.path], s)
+	if s.origin != s.path {
+		k.byName[s.origin] = append(k.byName[s.origin], s)
+	}
+	if root := rotationRoot(s.path); root != s.path && root != s.origin {
+		k.byName[root] = append(k.byName[root], s)
+	}
+	if s.fp.n >= k.full {
+		k.byPrint[s.fp] = append(k.byPrint[s.fp], s)
+	}
+}
+
+// isCopy decides whether an unknown file is a copy, plain or compressed, of one that is known: then it either takes
+// its place or is held until the original is gone.
+func (t *Tailer) isCopy(f found, p peek, kin *families) bool {
+	tried := make(map[*source]bool)
+	consider := func(s *source) bool {
+		if tried[s] || s.fp.n == 0 || s.id == p.info.id {
+			return false
+		}
+		tried[s] = true
+		return s.fp.fits(p.prefix) && t.adopt(s, f, p)
+	}
+	for _, name := range originals(f.path) {
+		for _, s := range kin.byName[name] {
+			if t.mayBeCopy(s, f.path) && consider(s) {
+				return true
+			}
+		}
+	}
+	if p.gzip && len(p.prefix) >= kin.full {
+		for _, s := range kin.byPrint[fingerprintOf(p.prefix[:kin.full])] {
+			if consider(s) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// adopt is isCopy for one possible original whose fingerprint the file has.
+func (t *Tailer) adopt(s *source, f found, p peek) bool {
+	if !s.buried {
+		if err := t.openSource(s); err == nil {
+			same, err := t.verify(s)
+			if err == nil && !same {
+				// The original was truncated after the copy was made; this may hand the copy to s.
+				t.replaced(s)
+				if t.byID[p.info.id] != nil {
+					return true
+				}
+			} else if err == nil {
+				return t.holdCopy(s, f, p)
+			}
+		}
+		if !s.buried {
+			return false
+		}
+	}
+	switch t.fits(s, f.path, p.info.id) {
+	case fitsWhole:
+		t.bind(s, f.path, p.info, p.gzip)
+		t.matched(s, f.path, p.info)
+		t.enqueue(s)
+		return true
+	case fitsShort:
+		h, known := t.held[p.info.id]
+		if known && h.of == s && (h.size != p.info.size || h.mtime != p.info.mtime) {
+			return false // it grows on its own
+		}
+		t.held[p.info.id] = hold{of: s, size: p.info.size, mtime: p.info.mtime, short: true, seen: t.scanNo}
+		return true
+	}
+	return false
+}
+
+// holdCopy holds a file that has the same bytes as the living original s, as far as it goes.
+func (t *Tailer) holdCopy(s *source, f found, p peek) bool {
+	if !p.gzip && !t.sameBytes(s, f.path, p.info) {
+		return false
+	}
+	t.held[p.info.id] = hold{of: s, size: p.info.size, mtime: p.info.mtime, seen: t.scanNo}
+	return true
+}
+
+// sameBytes compares the last 4 KiB of the file at path with the same place in s.
+func (t *Tailer) sameBytes(s *source, path string, in info) bool {
+	fd, now, err := t.open.open(path)
+	if err != nil || now.id != in.id {
+		return false
+	}
+	defer unix.Close(fd)
+	n := min(now.size, 4096)
+	a, b := make([]byte, n), make([]byte, n)
+	na, err1 := preadFull(fd, a, now.size-n)
+	nb, err2 := s.readAt(b, now.size-n)
+	return err1 == nil && err2 == nil && na == nb && string(a[:na]) == string(b[:nb])
+}
