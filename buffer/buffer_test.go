@@ -3,8 +3,10 @@ package buffer
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -181,3 +183,7 @@ func wantSeqs(t testing.TB, got, want []uint64) {
 		t.Fatalf("got items %v, want %v", got, want)
 	}
 }
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
+
+func crcOf(seed uint32, b []byte) uint32 { return crc32.Update(seed, castagnoli, b) }
