@@ -5,7 +5,7 @@
 //	test -> Process(gatebook) -> FaultProxy -> Elasticsearch
 //	              \--- what it wrote ---> ECS(t).Validate, Golden
 //
-// What a machine lacks (Java, Maven, the shared test data) skips the test and says what to install. With CI=true or
+// What a machine lacks (Java, Maven, a network to fetch the server by, the shared test data) skips the test and says what to install. With CI=true or
 // GATEBOOK_REQUIRE_ELASTICSEARCH=1 a missing Elasticsearch fails it instead.
 package testkit
 

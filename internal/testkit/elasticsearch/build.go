@@ -197,7 +197,10 @@ func maven(ctx context.Context, dir string, full bool) error {
 	if command(ctx, dir, "mvn", append([]string{"-o", "-llr"}, args...)...) == nil {
 		return nil
 	}
-	return command(ctx, dir, "mvn", args...)
+	if err := command(ctx, dir, "mvn", args...); err != nil {
+		return fmt.Errorf("%w: %w", ErrFetch, err)
+	}
+	return nil
 }
 
 func command(ctx context.Context, dir, name string, args ...string) error {

@@ -47,10 +47,13 @@ type Options struct {
 	JavaOpts  string        // further JVM options
 	Port      int           // HTTP port; 0 is a free one
 	DataDir   string        // kept if given (may hold the data of an earlier node); else a temporary folder, removed at the end
-	Timeout   time.Duration // for the start; default 180 s. Building the server on first use does not count.
+	Timeout   time.Duration // for the start; default 300 s. Building the server on first use does not count.
 	// ProductHeader makes OpenSearch answer with the header that the Elasticsearch v8 client asks for.
 	ProductHeader bool
 }
+
+// ErrFetch is what Start returns, wrapped, when the server is not in the cache and cannot be fetched.
+var ErrFetch = errors.New("fetch server from Maven Central")
 
 // ErrMissing is what Start returns, wrapped, when a tool that it needs is not installed.
 var ErrMissing = errors.New("needs a JDK 17 or newer and Maven: apt-get install openjdk-17-jdk-headless maven")
@@ -74,7 +77,7 @@ func (o *Options) setDefaults() error {
 		o.Heap = "512m"
 	}
 	if o.Timeout == 0 {
-		o.Timeout = 180 * time.Second
+		o.Timeout = 300 * time.Second
 	}
 	return nil
 }
