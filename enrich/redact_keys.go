@@ -1,0 +1,178 @@
+package enrich
+
+import "strings"
+
+// keySet tells whether a word is the name of a secret: "password", "DB_PASSWORD", "user[newPassword]", "X-Api-Key",
+// "password_confirmation". The end of the word decides, so "password_changed_at" and "token_type" are none.
+type keySet struct {
+	byLast [256][]secretKey // by last byte
+	ends   [1024]bool       // by the last two bytes, five bits of each: which can end such a word, digits after it aside
+	digits bool             // a key of the config ends with a digit
+}
+
+type secretKey struct {
+	text  string // lower case, letters and digits only
+	whole bool   // stands at the start of a part of the word: "pin" is not the end of "spin"
+	kind  keyKind
+}
+
+type keyKind uint8
+
+const (
+	keyPlain  keyKind = iota
+	keyHeader         // Authorization: a scheme, then the secret
+	keyCookie         // Cookie: up to the end of the line
+)
+
+// Keys that are part of longer words as well ("dbpassword") and keys that have to stand for themselves.
+const (
+	partKeys = "password passwd passphrase passcode secret apikey accesskey secretkey privatekey signingkey encryptionkey " +
+		"accesstoken refreshtoken idtoken authtoken sessiontoken bearertoken clientsecret credential credentials authcode " +
+		"verificationcode recoverycode recoverycodes backupcode backupcodes onetimecode otpcode totpcode mfacode"
+	wholeKeys = "pwd pass token tokens otp totp hotp pin cvv cvc passwort kennwort motdepasse contrasena senha jwt assertion " +
+		"samlresponse sessionkey phpsessid jsessionid aspnetsessionid connectsid laravelsession xamzsecuritytoken sastoken pgpassfile"
+	headerKeys = "authorization proxyauthorization"
+	cookieKeys = "cookie setcookie cookie2"
+	// trailers may follow a key: password_confirmation, secret_hash, token_value.
+	trailers = "confirmation confirm again repeat hash value plain plaintext old new current encrypted enc digest text"
+)
+
+var trailerList = strings.Fields(trailers)
+
+func newKeySet(extra []string) *keySet {
+	k := &keySet{}
+	for _, w := range strings.Fields(partKeys) {
+		k.add(secretKey{w, false, keyPlain})
+	}
+	for _, w := range strings.Fields(wholeKeys) {
+		k.add(secretKey{w, true, keyPlain})
+	}
+	for _, w := range strings.Fields(headerKeys) {
+		k.add(secretKey{w, true, keyHeader})
+	}
+	for _, w := range strings.Fields(cookieKeys) {
+		k.add(secretKey{w, true, keyCookie})
+	}
+	for _, w := range extra {
+		if folded, _ := foldKey(w); folded != "" {
+			k.add(secretKey{folded, true, keyPlain})
+			for first := range byte(32) { // what stands before the last letter may be a separator
+				k.ends[endOf(first, folded[len(folded)-1])] = true
+			}
+		}
+	}
+	for _, w := range trailerList {
+		k.ends[endOf(w[len(w)-2], w[len(w)-1])] = true
+	}
+	return k
+}
+
+func endOf(a, b byte) int { return int(a&31)<<5 | int(b&31) }
+
+// mayEnd tells in a few nanoseconds that no name of a secret ends where s does; most words fail here.
+func (k *keySet) mayEnd(s string) bool {
+	n := len(s)
+	for n > 0 && isDigit(s[n-1]) {
+		n--
+	}
+	if n < 2 {
+		return len(s) > 0 && (n == 1 || k.digits)
+	}
+	return k.ends[endOf(s[n-2], s[n-1])] || n < len(s) && k.digits
+}
+
+func (k *keySet) add(s secretKey) {
+	c := s.text[len(s.text)-1]
+	k.byLast[c] = append(k.byLast[c], s)
+	if len(s.text) > 1 {
+		k.ends[endOf(s.text[len(s.text)-2], c)] = true
+	}
+	k.digits = k.digits || isDigit(c)
+}
+
+const longestWord = 64 // of a key; longer words are none
+
+// foldedKey is a word in lower case without separators, and where its parts begin.
+type foldedKey struct {
+	buf    [longestWord]byte
+	begins [longestWord + 1]bool
+	n      int
+}
+
+// foldKey is for the words of the config.
+func foldKey(word string) (string, bool) {
+	var f foldedKey
+	if !f.fold(word) {
+		return "", false
+	}
+	return string(f.buf[:f.n]), true
+}
+
+func (f *foldedKey) fold(word string) bool {
+	f.n = 0
+	start, prevLower := true, false
+	for i := 0; i < len(word); i++ {
+		c := word[i]
+		switch {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= 0x80:
+		case c >= 'A' && c <= 'Z':
+			next := i+1 < len(word) && word[i+1] >= 'a' && word[i+1] <= 'z'
+			start = start || prevLower || next
+		default:
+			start, prevLower = true, false
+			continue
+		}
+		if f.n == longestWord {
+			return false
+		}
+		prevLower = c < 'A' || c > 'Z'
+		if !prevLower {
+			c += 32
+		}
+		f.buf[f.n], f.begins[f.n] = c, start
+		f.n++
+		start = false
+	}
+	return f.n > 0
+}
+
+// match tells whether the word names a secret.
+func (k *keySet) match(word string) (keyKind, bool) {
+	if len(word) == 0 || len(word) > 2*longestWord {
+		return 0, false
+	}
+	var f foldedKey
+	if !f.fold(word) {
+		return 0, false
+	}
+	if kind, ok := k.suffix(&f); ok {
+		return kind, ok
+	}
+	n := f.n
+	for f.n > 0 && f.buf[f.n-1] >= '0' && f.buf[f.n-1] <= '9' { // password2
+		f.n--
+	}
+	if f.n != n && f.n > 0 {
+		if kind, ok := k.suffix(&f); ok {
+			return kind, ok
+		}
+	}
+	for _, t := range trailerList {
+		at := f.n - len(t)
+		if at > 0 && f.begins[at] && string(f.buf[at:f.n]) == t {
+			f.n = at
+			return k.suffix(&f)
+		}
+	}
+	return 0, false
+}
+
+func (k *keySet) suffix(f *foldedKey) (keyKind, bool) {
+	for _, s := range k.byLast[f.buf[f.n-1]] {
+		at := f.n - len(s.text)
+		if at >= 0 && string(f.buf[at:f.n]) == s.text && (!s.whole || f.begins[at]) {
+			return s.kind, true
+		}
+	}
+	return 0, false
+}
