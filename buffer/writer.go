@@ -197,7 +197,8 @@ func (l *Log) pick() (roll bool, n int) {
 		}
 	}
 	take(&l.reserveQueue, l.o.MaxBytes+l.o.Reserve)
-	if !roll && !l.ballast.missing() {
+	alone := len(w.run) > 0 && l.full != "" // inputs must not ride on what the reserve pays for
+	if !roll && !alone && !l.ballast.missing() {
 		take(&l.queue, l.o.MaxBytes)
 	}
 	if l.full != "" && len(w.run) == 0 && !roll && len(l.queue) == 0 && usable && l.idleSegment() {
@@ -261,7 +262,7 @@ func (l *Log) writeRun() error {
 		w.scratch = make([]byte, 0, small)
 	}
 	w.scratch, w.iov = w.scratch[:0], w.iov[:0]
-	total, reserve := int64(0), false
+	total, reserve := int64(0), true
 	from := 0 // start of the stretch of small blocks not yet in iov
 	flush := func() {
 		if len(w.scratch) > from {
@@ -272,7 +273,7 @@ func (l *Log) writeRun() error {
 	for _, p := range w.run {
 		b := p.b
 		total += p.size
-		reserve = reserve || b.UseReserve
+		reserve = reserve && b.UseReserve
 		if p.size < smallBlock {
 			w.scratch = append(w.scratch, b.head...)
 			w.scratch = append(w.scratch, b.Docs...)
@@ -341,7 +342,11 @@ func (l *Log) failed(err error) bool {
 		if l.o.OnFull == DropOldest && l.dropOldest() {
 			return true
 		}
+		mixed := len(l.reserveQueue) > 0 && l.full == ""
 		l.setFull(fullDisk)
+		if mixed {
+			return true // at once again, without the inputs
+		}
 		w.retryAt = time.Now().Add(l.o.FullRetry)
 		return false
 	}
