@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -53,8 +52,8 @@ func (b *bench) faults(ctx context.Context, kinds []string) error {
 			if l.Trouble != "" {
 				b.say("  %s", l.Trouble)
 			}
-			if b.json {
-				json.NewEncoder(os.Stdout).Encode(l)
+			if err := b.print(l); err != nil {
+				return err
 			}
 			all = append(all, l)
 		}
@@ -152,7 +151,7 @@ func (b *bench) until(ctx context.Context, p *process, l *loss, cond func() bool
 		}
 		switch {
 		case p.ended():
-			l.Trouble = fmt.Sprintf("it ended (%v)", p.err)
+			l.Trouble = fmt.Sprintf("it ended (%s)", p.how())
 			return nil
 		case time.Since(lastAt) > faultLasts+startWithin:
 			l.Trouble = fmt.Sprintf("nothing came any more after %d documents", b.sink.Docs())

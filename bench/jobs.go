@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -99,7 +100,7 @@ func feed(ctx context.Context, from, to string, rate int) error {
 		for range max(1, rate/blocksPerSecond) {
 			line, err := r.ReadSlice('\n')
 			block = append(block, line...)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				_, err = out.Write(block)
 				return err
 			}

@@ -15,6 +15,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -113,6 +114,14 @@ func (b *bench) setUp(ctx context.Context, peers []string) error {
 		return fmt.Errorf("nobody to measure")
 	}
 	return nil
+}
+
+// print writes a result as JSON, if that is asked for.
+func (b *bench) print(v any) error {
+	if !b.json {
+		return nil
+	}
+	return json.NewEncoder(os.Stdout).Encode(v)
 }
 
 // say tells the person at the terminal what happens; results go elsewhere.

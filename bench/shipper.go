@@ -50,22 +50,16 @@ func listen() (*server, error) {
 	}
 	s := &server{Sink: sink.New(), addr: l.Addr().String()}
 	s.http = &http.Server{Handler: s.Sink}
-	go s.http.Serve(l) // until close
+	go func() { _ = s.http.Serve(l) }() // until close
 	return s, nil
 }
 
 func (s *server) close() { s.http.Close() }
 
-func (s *server) port() string {
-	_, port, _ := net.SplitHostPort(s.addr)
-	return port
-}
-
 // process is a running shipper.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{}
-	err  error // of Wait; read after done
 }
 
 // startProcess runs a copy of cmd with its output in a file; cmd itself stays as it was, to be started again.
@@ -83,7 +77,7 @@ func startProcess(cmd *exec.Cmd, log string) (*process, error) {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(cmd.Path), err)
 	}
 	p := &process{cmd: c, done: make(chan struct{})}
-	go func() { p.err = c.Wait(); close(p.done) }()
+	go func() { _ = c.Wait(); close(p.done) }() // how it ended is in its state
 	return p, nil
 }
 
@@ -96,15 +90,18 @@ func (p *process) ended() bool {
 	}
 }
 
+// how says how it ended: "exit status 1", "signal: killed".
+func (p *process) how() string { return p.cmd.ProcessState.String() }
+
 func (p *process) kill() {
-	p.cmd.Process.Kill()
+	_ = p.cmd.Process.Kill() // it may have ended by now
 	<-p.done
 }
 
 // stop asks it to end and kills it after 20 s.
 func (p *process) stop() {
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(20*time.Second, func() { p.cmd.Process.Kill() })
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by now
+	timer := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer timer.Stop()
 	<-p.done
 }

@@ -3,13 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -60,8 +58,8 @@ func (b *bench) speed(ctx context.Context, jobs []job) error {
 				if r.Trouble != "" {
 					b.say("  %s", r.Trouble)
 				}
-				if b.json {
-					json.NewEncoder(os.Stdout).Encode(r)
+				if err := b.print(r); err != nil {
+					return err
 				}
 				all = append(all, r)
 			}
@@ -170,7 +168,7 @@ func (b *bench) untilArrived(ctx context.Context, r *result, p *process) error {
 		case docs >= int64(b.n):
 			return nil
 		case p.ended():
-			r.Trouble = fmt.Sprintf("it ended (%v) after %d documents", p.err, docs)
+			r.Trouble = fmt.Sprintf("it ended (%s) after %d documents", p.how(), docs)
 			return nil
 		case docs == 0 && time.Since(began) > startWithin, docs > 0 && time.Since(lastAt) > stallAfter:
 			r.Trouble = fmt.Sprintf("no more documents after %d of %d", docs, b.n)
@@ -202,8 +200,8 @@ func (b *bench) untilEnd(ctx context.Context, r *result, t task, p *process, sta
 	if u, ok := state.SysUsage().(*syscall.Rusage); ok {
 		r.PeakMiB = float64(u.Maxrss) / 1024
 	}
-	if p.err != nil {
-		r.Trouble = fmt.Sprintf("it ended (%v)\n%s", p.err, logTail(log))
+	if !state.Success() {
+		r.Trouble = fmt.Sprintf("it ended (%s)\n%s", p.how(), logTail(log))
 		return nil
 	}
 	n, err := countStored(ctx, t.state)
@@ -228,7 +226,7 @@ func waitListen(ctx context.Context, addr string, p *process) error {
 			return conn.Close()
 		}
 		if p.ended() {
-			return fmt.Errorf("it ended (%v)", p.err)
+			return fmt.Errorf("it ended (%s)", p.how())
 		}
 		select {
 		case <-ctx.Done():
@@ -268,6 +266,6 @@ func sendSyslog(addr, data string) {
 func loadAverage() float64 {
 	var x float64
 	b, _ := os.ReadFile("/proc/loadavg")
-	fmt.Fscan(strings.NewReader(string(b)), &x)
+	_, _ = fmt.Sscan(string(b), &x) // no figure where there is none
 	return x
 }

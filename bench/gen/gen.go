@@ -79,11 +79,10 @@ func Auth(w io.Writer, n int, seq bool) error {
 		if prog != "sudo" {
 			prog = fmt.Sprintf("%s[%d]", prog, 300+g.r.IntN(99699))
 		}
-		fmt.Fprintf(g.w, "%s %s %s: %s", stamp, g.pick(hosts), prog, msg)
 		if seq {
-			fmt.Fprintf(g.w, " seq=%d", i)
+			msg = fmt.Sprintf("%s seq=%d", msg, i)
 		}
-		g.w.WriteByte('\n')
+		fmt.Fprintf(g.w, "%s %s %s: %s\n", stamp, g.pick(hosts), prog, msg)
 	}
 	return g.w.Flush()
 }

@@ -149,7 +149,7 @@ func StartCommand(t testing.TB, c Command) *Process {
 		close(p.done)
 	}()
 	t.Cleanup(func() {
-		p.cmd.Process.Kill()
+		_ = p.cmd.Process.Kill() // it may have ended by now
 		<-p.done
 		if t.Failed() {
 			t.Logf("%s %s, end of standard error:\n%s", filepath.Base(c.Path), strings.Join(c.Args, " "), p.stderr.tail(4000))

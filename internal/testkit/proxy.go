@@ -69,7 +69,7 @@ func FaultProxy(t testing.TB, backend string, opts ...ProxyOption) *Proxy {
 	}
 	p.server = &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0)}
 	served := make(chan struct{})
-	go func() { defer close(served); p.server.Serve(l) }()
+	go func() { defer close(served); _ = p.server.Serve(l) }()
 	t.Cleanup(func() {
 		close(p.stop)
 		p.server.Close()
@@ -238,20 +238,25 @@ func (p *Proxy) reply(w http.ResponseWriter, a *answer, f Fault) {
 	w.WriteHeader(a.status)
 	body := a.body
 	if f.Cut == CutHalf {
-		w.Write(body[:len(body)/2])
-		http.NewResponseController(w).Flush()
+		write(w, body[:len(body)/2])
 		cut(w)
 		return
 	}
 	if f.DripBytes > 0 {
 		for len(body) > f.DripBytes {
-			w.Write(body[:f.DripBytes])
-			http.NewResponseController(w).Flush()
+			write(w, body[:f.DripBytes])
 			body = body[f.DripBytes:]
 			p.wait(f.DripEvery)
 		}
 	}
-	w.Write(body)
+	write(w, body)
+}
+
+// write sends a part of the answer at once. A client that has gone is none of the proxy's business.
+func write(w http.ResponseWriter, b []byte) {
+	if _, err := w.Write(b); err == nil {
+		_ = http.NewResponseController(w).Flush()
+	}
 }
 
 // cut closes the connection; with nothing written yet the client sees a reset.
@@ -260,7 +265,7 @@ func cut(w http.ResponseWriter) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	buf.Flush()
+	_ = buf.Flush()
 	conn.Close()
 }
 

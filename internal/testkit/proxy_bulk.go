@@ -34,8 +34,11 @@ func parseBulk(body []byte) ([]bulkItem, error) {
 			Index string `json:"_index"`
 			ID    string `json:"_id"`
 		}
-		if err := json.Unmarshal(line, &action); err != nil || len(action) != 1 {
-			return nil, fmt.Errorf("parse bulk: action %d is %.200q: %v", len(items), line, err)
+		if err := json.Unmarshal(line, &action); err != nil {
+			return nil, fmt.Errorf("parse bulk: action %d is %.200q: %w", len(items), line, err)
+		}
+		if len(action) != 1 {
+			return nil, fmt.Errorf("parse bulk: action %d is %.200q", len(items), line)
 		}
 		it := bulkItem{action: line}
 		for op, meta := range action {

@@ -51,10 +51,13 @@ func load(path string, n int, octet bool) ([]string, error) {
 		}
 		messages = append(messages, m)
 	}
-	if len(messages) == 0 {
-		return nil, fmt.Errorf("read %s: no lines (%v)", path, sc.Err())
+	if err := sc.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return messages, sc.Err()
+	if len(messages) == 0 {
+		return nil, fmt.Errorf("read %s: no lines", path)
+	}
+	return messages, nil
 }
 
 func send(addr string, messages []string, n, conns int) error {

@@ -56,8 +56,7 @@ func Start(ctx context.Context, opts Options) (*Node, error) {
 		return nil, fmt.Errorf("prepare %s: %w", opts.Flavor, err)
 	}
 	if err := n.Restart(ctx); err != nil {
-		n.Stop()
-		return nil, err
+		return nil, errors.Join(err, n.Stop())
 	}
 	return n, nil
 }
@@ -185,7 +184,7 @@ func (n *Node) end(sig syscall.Signal, grace time.Duration) error {
 		return fmt.Errorf("stop server: %w", err)
 	}
 	if sig != syscall.SIGKILL && !waitGone(n.pid, grace) {
-		syscall.Kill(n.pid, syscall.SIGKILL)
+		_ = syscall.Kill(n.pid, syscall.SIGKILL) // it may have ended by now
 	}
 	if !waitGone(n.pid, 30*time.Second) {
 		return fmt.Errorf("stop server: process %d is still there", n.pid)
@@ -215,7 +214,7 @@ func (n *Node) Restart(ctx context.Context) error {
 	}
 	guard, err := watch(pid, n.opts.DataDir, drop)
 	if err != nil {
-		syscall.Kill(pid, syscall.SIGKILL)
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 		return err
 	}
 	n.mu.Lock()
