@@ -14,6 +14,7 @@ type ballast struct {
 	mu      sync.Mutex
 	size    int64
 	out     atomic.Bool // given up, or never had
+	using   int         // calls that are being run on what was given up
 	retryAt time.Time
 }
 
@@ -60,10 +61,14 @@ func (b *ballast) missing() bool { return b.out.Load() }
 
 // restore takes the reserve again once there is space for it. Called by the writer.
 func (b *ballast) restore(l *Log) {
-	if !b.missing() || time.Now().Before(b.retryAt) {
+	if !b.missing() {
 		return
 	}
 	b.mu.Lock()
+	if b.using > 0 || time.Now().Before(b.retryAt) {
+		b.mu.Unlock()
+		return
+	}
 	err := l.allocateBallast()
 	b.out.Store(err != nil)
 	b.retryAt = time.Now().Add(l.o.FullRetry)
@@ -93,8 +98,15 @@ func (l *Log) WithReserve(fn func() error) error {
 		}
 		l.o.Logger.Warn("disk full: the reserve is being used", "dir", l.o.Dir, "bytes", b.size)
 	}
+	b.using++
 	b.mu.Unlock()
-	l.wakeWriter()
+	defer func() {
+		b.mu.Lock()
+		b.using--
+		b.retryAt = time.Now().Add(l.o.FullRetry)
+		b.mu.Unlock()
+		l.wakeWriter()
+	}()
 	return fn()
 }
 
