@@ -122,7 +122,7 @@ func TestUnitLetsTheAgentWork(t *testing.T) {
 		"Type":                    {"exec"},
 		"ExecStartPre":            {check},
 		"ExecStart":               {run},
-		"ExecReload":              {check, "/bin/kill -HUP $MAINPID"},
+		"ExecReload":              {check, `/bin/sh -c "kill -HUP $MAINPID"`},
 		"StateDirectory":          {"gatebook"},
 		"StateDirectoryMode":      {"0750"},
 		"RestrictAddressFamilies": {"AF_INET AF_INET6 AF_UNIX"},
