@@ -150,7 +150,7 @@ func (t *Tailer) locate(s *source) bool {
 	var wholeGzip bool
 	for _, dir := range dirs {
 		for _, e := range t.entries(dir) {
-			if t.byID[e.info.id] != nil {
+			if other := t.byID[e.info.id]; other != nil && other != s {
 				continue
 			}
 			if e.info.id == s.id {

@@ -46,6 +46,8 @@ type rig struct {
 	chunks    int
 	failAfter int // chunks until emit fails; negative: never
 	tl        *Tailer
+	log       *slog.Logger
+	logged    bytes.Buffer
 }
 
 func newRig(t tb, dir string, cfg Config) *rig {
@@ -60,8 +62,11 @@ func newRig(t tb, dir string, cfg Config) *rig {
 func (r *rig) restart() {
 	r.Helper()
 	r.stop()
+	if r.log == nil {
+		r.log = slog.New(slog.NewTextHandler(&r.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	tl, err := New(r.cfg, Options{
-		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.clock },
+		Logger: r.log, Now: func() time.Time { return r.clock },
 		Positions: maps.Clone(r.positions),
 		OnError:   func(path string, err error) { r.errs = append(r.errs, fmt.Sprintf("%s: %v", filepath.Base(path), err)) },
 	})

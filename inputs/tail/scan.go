@@ -286,28 +286,23 @@ func (t *Tailer) orphan(s *source) {
 }
 
 // replaced is for a file whose inode holds another content now: it was truncated, or removed and its inode used
-// again. The old generation goes on in its copy, if there is one; the new one begins at its first byte.
+// again. The old generation goes on in its copy, if there is one. What the inode holds now is for the next scan to
+// judge, like any unknown file: it may itself be a copy.
 func (t *Tailer) replaced(old *source) {
-	t.closeSource(old)
-	if strings.HasSuffix(old.path, ".gz") {
-		t.bury(old)
-		t.scanNow = true
-		return
-	}
-	path, in := old.path, info{id: old.id}
-	following := old.state
+	t.log.Info("file was truncated or replaced", "path", old.path, "read", old.mark.off)
+	rotated := old.state == Rotated && !old.reborn && old.fd >= 0 && !old.gzip
+	path, id := old.path, old.id
 	t.bury(old)
-	t.log.Info("file was truncated or replaced", "path", path, "read", old.mark.off)
-	next := t.newSource(path, in)
-	next.state, next.matched = following, old.matched
-	if following == Deleted {
+	if rotated {
+		// No glob may name it, so the scan would not find it.
+		next := t.newSource(path, info{id: id})
 		next.state = Rotated
+		t.enqueue(next)
 	}
-	t.locate(old)
-	if !old.buried {
+	t.scanNow = true
+	if t.locate(old) {
 		t.enqueue(old)
 	}
-	t.enqueue(next)
 }
 
 func (t *Tailer) admitAll(unknown []found) {

@@ -43,6 +43,7 @@ type source struct {
 	restored    bool // from an earlier run and not compared with a file yet
 	lost        bool // from an earlier run and not looked for yet
 	buried      bool
+	recorded    bool // a position of it was emitted
 	reborn      bool // the inode belongs to a file that was created later
 }
 
@@ -351,7 +352,13 @@ func (t *Tailer) readChunk(ctx context.Context, s *source, emit Emit) (again boo
 		if err := t.emitChunk(ctx, s, &next, data[:taken], emit); err != nil {
 			return false, err
 		}
-		s.place = next
+		s.place, s.recorded = next, true
+	} else if !s.recorded && s.fp.n > 0 {
+		// Nothing to emit yet, but if the file is rotated while we are down this is how we know it again.
+		s.recorded = true
+		if err := t.emitPosition(ctx, s, emit); err != nil {
+			return false, err
+		}
 	}
 	if s.gzip && !full {
 		return false, t.endOfGzip(ctx, s, rerr, emit)

@@ -106,7 +106,7 @@ func (t *Tailer) restore(key string, b []byte) error {
 		return err
 	}
 	t.peekSize = max(t.peekSize, p.fp.n)
-	t.gone[key] = &source{place: p, key: key, fd: -1, size: -1, restored: true, lost: true}
+	t.gone[key] = &source{place: p, key: key, fd: -1, size: -1, restored: true, lost: true, recorded: true}
 	return nil
 }
 
