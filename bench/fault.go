@@ -62,7 +62,15 @@ func (b *bench) faults(ctx context.Context, kinds []string) error {
 	if b.json {
 		out = os.Stderr
 	}
-	return lossTable(out, all, b.n)
+	if err := lossTable(out, all, b.n); err != nil {
+		return err
+	}
+	for _, l := range all {
+		if l.Who == "gatebook" && (l.Lost > 0 || l.Doubled > 0) {
+			return fmt.Errorf("gatebook lost %d and doubled %d lines at fault %s", l.Lost, l.Doubled, l.Fault)
+		}
+	}
+	return nil
 }
 
 func (b *bench) fault(ctx context.Context, s shipper, l *loss) error {

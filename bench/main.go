@@ -7,6 +7,8 @@
 // unpacked into the work folder on first use and never installed; where that cannot be done they are skipped, and the
 // output says so.
 //
+// It ends with an error where gatebook did not do a job, or lost or doubled a line.
+//
 //	go run ./bench                                  # jobs A B C D, gatebook, rsyslog, syslog-ng, a million lines
 //	go run ./bench -jobs A,B -runs 3 -peers syslogng
 //	go run ./bench -jobs S,X                        # gatebook alone: into the store; with everything on

@@ -69,7 +69,15 @@ func (b *bench) speed(ctx context.Context, jobs []job) error {
 	if b.json {
 		out = os.Stderr
 	}
-	return table(out, jobs, all, b.n)
+	if err := table(out, jobs, all, b.n); err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Who == "gatebook" && r.Trouble != "" {
+			return fmt.Errorf("gatebook did not do job %s", r.Job)
+		}
+	}
+	return nil
 }
 
 // prepare gives a shipper an empty state folder and its config.
