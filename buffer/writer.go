@@ -45,11 +45,14 @@ func (l *Log) run() {
 	w := &l.w
 	w.timer = time.NewTimer(time.Hour)
 	for {
-		wait := l.pause()
+		wait, collecting := l.pause()
 		if wait > 0 {
 			w.timer.Reset(wait)
 			select {
 			case <-l.kick:
+				if collecting {
+					continue // one more block shares the fsync; when it is due stays
+				}
 			case <-w.timer.C:
 			case <-l.stop:
 				// Nothing more is coming: what is queued goes out now, or is given up.
@@ -77,27 +80,27 @@ func (l *Log) isClosed() bool {
 	return l.closed
 }
 
-// pause tells how long the writer may sleep; 0 is not at all.
-func (l *Log) pause() time.Duration {
+// pause tells how long the writer may sleep, 0 is not at all, and whether it does so to collect more blocks.
+func (l *Log) pause() (wait time.Duration, collecting bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := &l.w
 	now := time.Now()
 	switch {
 	case l.closed:
-		return 0
+		return 0, false
 	case len(l.reserveQueue) > 0 && l.err == nil && !now.Before(w.retryAt):
-		return 0
+		return 0, false
 	case l.full != "" || len(l.reserveQueue) > 0:
-		return max(w.retryAt.Sub(now), l.o.FullRetry/4)
+		return max(w.retryAt.Sub(now), l.o.FullRetry/4), false
 	case len(l.queue) == 0:
 		if l.ballast.missing() {
-			return l.o.FullRetry
+			return l.o.FullRetry, false
 		}
-		return time.Hour
+		return time.Hour, false
 	}
 	if w.pace == 0 || l.pendingBytes >= fullBatch || l.pendingBytes >= l.o.MaxPending/2 {
-		return 0
+		return 0, false
 	}
 	pace := w.pace
 	if l.waiters.Load() > 0 {
@@ -108,7 +111,7 @@ func (l *Log) pause() time.Duration {
 	if latest := l.queue[0].at.Add(l.o.Flush); latest.Before(due) {
 		due = latest
 	}
-	return max(due.Sub(now), 0)
+	return max(due.Sub(now), 0), true
 }
 
 // step writes, fsyncs and publishes one run of blocks. It reports whether it got anything done.
