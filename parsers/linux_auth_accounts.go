@@ -65,7 +65,7 @@ func accountCommon(ev *event.Event, s string) bool {
 // accountNotice knows the other texts by how they begin.
 func accountNotice(ev *event.Event, s string) bool {
 	for _, p := range [...]string{"failed to ", "cannot ", "failed ", "user ", "shadow group ", "gkr-pam", "PAM", "pam_", "exit", "move ",
-		"not ", "uid ", "UID ", "missing ", "can't ", "copy", "rewrite", "open", "changed ", "home ", "created ", "adding ", "add", "updat"} {
+		"not ", "uid ", "UID ", "missing ", "can't ", "copy", "rewrite", "open", "home ", "created ", "adding ", "updat"} {
 		if strings.HasPrefix(s, p) {
 			return note(ev, "account.message")
 		}

@@ -25,7 +25,7 @@ func cronText(ev *event.Event, program, s string) bool {
 		return false
 	}
 	verb, text, _ := strings.Cut(rest, "(")
-	verb, text = trimBlanks(verb), strings.TrimSuffix(text, ")")
+	verb, text = trimBlanks(verb), trimBlanks(strings.TrimSuffix(text, ")"))
 	if user != "CRON" && user != "*system*" && user != "system" {
 		ev.User.Name = user
 	}

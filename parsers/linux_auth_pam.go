@@ -249,7 +249,7 @@ func pamFields(s string) (head, ruser, rhost, user string) {
 		host, tail := word(rest[from:])
 		tail = trimBlanks(tail)
 		u, isUser := strings.CutPrefix(tail, "user=")
-		if tail != "" && !isUser && tail[0] != '[' && !strings.HasPrefix(tail, "seq=") {
+		if tail != "" && !isUser {
 			continue
 		}
 		r := trimBlanks(rest[:i])

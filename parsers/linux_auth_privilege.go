@@ -19,7 +19,6 @@ func sudoText(ev *event.Event, s string) bool {
 		ev.Process.CommandLine = text
 		return note(ev, "sudo.continued")
 	}
-	ev.Process.CommandLine = ""
 	command := ""
 	if i := strings.Index(rest, "COMMAND="); i == 0 || i > 0 && rest[i-1] == ' ' {
 		command, rest = rest[i+len("COMMAND="):], rest[:i]
@@ -33,6 +32,10 @@ func sudoText(ev *event.Event, s string) bool {
 		if !sudoField(ev, field) && first {
 			refusal = field
 		}
+	}
+	if command == "" && strings.HasPrefix(refusal, "unable to ") || strings.HasPrefix(refusal, "problem with ") {
+		ev.Reason = refusal
+		return note(ev, "sudo.message")
 	}
 	if refusal != "" {
 		return refuse(ev, "sudo.refused", event.CommandRun, sudoReason(refusal))

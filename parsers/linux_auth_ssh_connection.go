@@ -46,9 +46,8 @@ func sshdConnection(ev *event.Event, s string, preauth bool) bool {
 			return probe(ev, "sshd.probe", strings.TrimPrefix(fromAddress(ev, rest), " "))
 		}
 		if rest, ok := strings.CutPrefix(s, "srclimit_penalise: "); ok {
-			_, rest = word(rest)
 			a, _, _ := strings.Cut(rest, "/")
-			address(ev, a)
+			address(ev, a[strings.LastIndexByte(a, ' ')+1:])
 			return refuse(ev, "sshd.penalty", event.ConnectionClose, rest)
 		}
 	case 'p', 'P':
@@ -177,6 +176,10 @@ func sshdDisconnecting(ev *event.Event, s string, preauth bool) bool {
 		if len(s) < 2 || s[0] != ' ' {
 			return false
 		}
+		if user, change, found := changeOfUser(s[1:]); found {
+			who(ev, user)
+			return refuse(ev, "sshd.disconnecting", event.LoginDetail, change)
+		}
 		b, rest := who(ev, s[1:])
 		before, reason = before || b, strings.TrimPrefix(rest, ": ")
 		ev.Reason = ""
@@ -191,6 +194,30 @@ func sshdDisconnecting(ev *event.Event, s string, preauth bool) bool {
 		return refuse(ev, "sshd.disconnecting", event.LoginDetail, reason)
 	}
 	return refuse(ev, "sshd.disconnecting", event.ConnectionClose, reason)
+}
+
+// changeOfUser reads "WHO ADDRESS port N: Change of username or service not allowed: (NAME,ssh-connection) -> (NEW,ssh-connection)".
+// Both names are the client's; the place where it is cut is the one that makes NAME the name in WHO.
+func changeOfUser(s string) (user, change string, found bool) {
+	const sep = ": Change of username or service not allowed: ("
+	for from, tries := 0, 0; tries < 4; tries++ {
+		i := strings.Index(s[from:], sep)
+		if i < 0 {
+			break
+		}
+		i += from
+		from = i + len(sep)
+		name, _, _ := cutLast(s[:i], " port ")
+		name = name[:max(strings.LastIndexByte(name, ' '), 0)]
+		old, _, _ := strings.Cut(s[from:], ",ssh-connection)")
+		if !found || strings.HasSuffix(name, " user "+old) {
+			user, change, found = s[:i], s[i+2:], true
+		}
+		if strings.HasSuffix(name, " user "+old) {
+			break
+		}
+	}
+	return user, change, found
 }
 
 // sshdReceived reads "ADDRESS[ port N]:[ ]CODE: REASON": the client ended it.
@@ -247,7 +274,7 @@ func sshdNames(ev *event.Event, s string) bool {
 		address(ev, name)
 		ip, _ := word(rest)
 		address(ev, ip)
-		return refuse(ev, "sshd.reverse_mapping", event.LoginDetail, "address does not map back to its name")
+		return oddName(ev, "address does not map back to its name")
 	}
 	if rest, ok := strings.CutPrefix(s, "Address "); ok {
 		ip, rest := word(rest)
@@ -260,13 +287,13 @@ func sshdNames(ev *event.Event, s string) bool {
 		if isHostName(name) {
 			ev.Source.Domain = name
 		}
-		return refuse(ev, "sshd.reverse_mapping", event.LoginDetail, "address does not map back to its name")
+		return oddName(ev, "address does not map back to its name")
 	}
 	if rest, ok := strings.CutPrefix(s, "Nasty PTR record "); ok {
 		if ip, found := between(rest, " is set up for ", ","); found {
 			address(ev, ip)
 		}
-		return refuse(ev, "sshd.reverse_mapping", event.LoginDetail, "name of the address is an address")
+		return oddName(ev, "name of the address is an address")
 	}
 	if rest, ok := strings.CutPrefix(s, "refused connect from "); ok {
 		return refusedConnect(ev, "sshd.refused", rest)
@@ -275,6 +302,12 @@ func sshdNames(ev *event.Event, s string) bool {
 		return refuse(ev, "sshd.negotiation_failed", event.ConnectionClose, s)
 	}
 	return false
+}
+
+// oddName is a warning about the client's address, whatever becomes of the attempt.
+func oddName(ev *event.Event, reason string) bool {
+	ev.Reason = reason
+	return say(ev, "sshd.reverse_mapping", event.LoginDetail, event.Unknown)
 }
 
 // refusedConnect reads "HOST (ADDRESS)" or "ADDRESS", as TCP wrappers write it.

@@ -89,7 +89,7 @@ func sshdAccepted(ev *event.Event, s string) bool {
 	if !ok {
 		return sshdAcceptedKey(ev, s)
 	}
-	user, tail, ok := sshdFrom(who)
+	user, tail, ok := sshdFrom(ev, who)
 	if !ok {
 		return false
 	}
@@ -101,8 +101,9 @@ func sshdAccepted(ev *event.Event, s string) bool {
 }
 
 // sshdFrom cuts user and address apart. The name is the client's choice, so the last " from " counts; where the line ends in
-// a certificate, whose name is the client's choice too, it is the one before the key.
-func sshdFrom(s string) (user, tail string, ok bool) {
+// a certificate, whose name is the client's choice too, it is the one before the key. Where both hold such a text nobody
+// can tell, and the event says so.
+func sshdFrom(ev *event.Event, s string) (user, tail string, ok bool) {
 	user, tail, ok = cutLast(s, " from ")
 	if !ok {
 		if tail, ok = strings.CutPrefix(s, "from "); ok {
@@ -110,11 +111,15 @@ func sshdFrom(s string) (user, tail string, ok bool) {
 		}
 		return s, "", false
 	}
-	if strings.Contains(s, "-CERT ") && strings.Contains(tail, " CA ") {
-		if i := strings.Index(s, " ssh2: "); i >= 0 {
-			if u, _, found := cutLast(s[:i], " from "); found {
-				return u, s[len(u)+len(" from "):], true
+	if !strings.Contains(tail, " CA ") || !strings.Contains(s, "-CERT ") {
+		return user, tail, true
+	}
+	if i := strings.Index(s, " ssh2: "); i >= 0 {
+		if u, _, found := cutLast(s[:i], " from "); found && len(u) < len(user) {
+			if strings.Contains(s[i+len(" ssh2: "):], " ssh2: ") {
+				ev.Tag("ambiguous-source")
 			}
+			return u, s[len(u)+len(" from "):], true
 		}
 	}
 	return user, tail, true
@@ -189,7 +194,7 @@ func sshdFailed(ev *event.Event, s string) bool {
 	if !ok {
 		return note(ev, "sshd.error") // Failed to ...
 	}
-	user, tail, ok := sshdFrom(who)
+	user, tail, ok := sshdFrom(ev, who)
 	if !ok {
 		return false
 	}
@@ -355,7 +360,7 @@ func sshdPartial(ev *event.Event, s string) bool {
 		code = "sshd.partial"
 	}
 	method, rest := word(rest)
-	user, tail, found := sshdFrom(strings.TrimPrefix(rest, "for "))
+	user, tail, found := sshdFrom(ev, strings.TrimPrefix(rest, "for "))
 	if !found {
 		return false
 	}

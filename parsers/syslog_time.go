@@ -22,6 +22,7 @@ const (
 	secondMask  = 1<<secondBits - 1
 	nearEnough  = 181 * 86400 // a date this near to the time of reading is in the nearest year
 	secondsADay = 86400
+	aheadAtMost = 184 * secondsADay
 )
 
 // bsdTime reads "Nov 22 12:00:00" (RFC 3164 4.1.2), also with one blank before a one-digit day, a fraction, or a year
@@ -79,7 +80,8 @@ func (c *syslogClock) minute(year, month, day, hour, minute int, received event.
 	return unix, ok
 }
 
-// nearest returns the point nearest to now that has this date; the year is given, or any that has the day.
+// nearest returns the point nearest to now that has this date; the year is given, or any that has the day. A 29 February
+// that is further ahead than half a year is taken for the one before: lines come late, not early.
 func (c *syslogClock) nearest(year, month, day, hour, minute int, now int64) (unix int64, unique, ok bool) {
 	if year != 0 {
 		if day > daysIn(year, month) {
@@ -98,6 +100,9 @@ func (c *syslogClock) nearest(year, month, day, hour, minute int, now int64) (un
 			continue
 		}
 		t, one := c.wall(daysFromCivil(y, month, day)*secondsADay+int64(hour*3600+minute*60), now)
+		if ok && t-now > aheadAtMost {
+			continue
+		}
 		if !ok || distance(t, now) < distance(unix, now) {
 			unix, unique, ok = t, one, true
 		}
