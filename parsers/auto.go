@@ -1,0 +1,299 @@
+package parsers
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/internal/conf"
+)
+
+// autoParser finds the parser of each line by its shape. The one that fitted a source's last line is tried first; the generic
+// ones come last and are not remembered, because they take what a special one would understand.
+//
+//	line -> remembered for the source -> blocks of the config -> linux_auth, payment_portal -> json, logfmt -> ErrNoMatch
+type autoParser struct {
+	body       *conf.Body
+	lookup     func(string) (Parser, error)
+	try        []string // of its block; nil: all
+	candidates []candidate
+
+	mu      sync.RWMutex
+	sources map[string]int // index of the candidate
+}
+
+// candidate is a parser and what tells quickly whether a line may be its own.
+type candidate struct {
+	parser  Parser
+	looks   func(text string) bool
+	generic bool
+}
+
+// sniffer is a configured parser that can tell quickly whether a line may be its own.
+type sniffer interface{ looks(text string) bool }
+
+// builtins are the candidates that need no block, in the order of trying.
+var builtins = []struct {
+	name    string
+	new     func(string, *conf.Body, Options) (Parser, error)
+	looks   func(text string) bool
+	generic bool
+}{
+	{"linux_auth", newLinuxAuth, looksLikeLinuxAuth, false},
+	{"payment_portal", newPaymentPortal, looksLikePaymentPortal, false},
+	{"json", newJSON, looksLikeJSON, true},
+	{"logfmt", newLogfmt, looksLikeLogfmt, true},
+}
+
+// newAuto leaves the choice of candidates to choose where there is a Lookup: other blocks may not be there yet.
+func newAuto(_ string, body *conf.Body, o Options) (Parser, error) {
+	p := &autoParser{body: body, lookup: o.Lookup, sources: map[string]int{}}
+	if body != nil {
+		p.try = body.Strings("try")
+		body.Close()
+	}
+	if p.lookup != nil {
+		return p, nil
+	}
+	for _, b := range builtins {
+		parser, err := b.new("", nil, o)
+		if err != nil {
+			return nil, err
+		}
+		p.candidates = append(p.candidates, candidate{parser, b.looks, b.generic})
+	}
+	return p, nil
+}
+
+// choose sets the candidates: what `try` names, else the blocks in the order of the config, then the built-in ones.
+func (p *autoParser) choose(blocks []string) error {
+	names := append([]string(nil), p.try...)
+	if p.try == nil {
+		names = append(names, blocks...)
+		for _, b := range builtins {
+			names = append(names, b.name)
+		}
+	}
+	p.candidates = nil
+	have := map[Parser]bool{p: true}
+	for _, name := range names {
+		parser, err := p.lookup(name)
+		if err != nil {
+			if p.body == nil {
+				return err
+			}
+			p.body.Errorf("try", "%v", err)
+			continue
+		}
+		_, isAuto := parser.(*autoParser)
+		_, isRaw := parser.(rawParser)
+		switch {
+		case (isAuto || isRaw) && p.try != nil:
+			p.body.Errorf("try", "%q takes every line or is auto itself; leave it out", name)
+		case !isAuto && !isRaw && !have[parser]:
+			have[parser] = true
+			p.candidates = append(p.candidates, newCandidate(name, parser))
+		}
+	}
+	return nil
+}
+
+func newCandidate(name string, parser Parser) candidate {
+	c := candidate{parser: parser, looks: func(string) bool { return true }}
+	if _, ok := parser.(*portalParser); ok {
+		c.looks = looksLikePaymentPortal
+	}
+	if s, ok := parser.(sniffer); ok {
+		c.looks = s.looks
+	}
+	for _, b := range builtins {
+		if b.name == name {
+			c.looks, c.generic = b.looks, b.generic
+		}
+	}
+	return c
+}
+
+// Dataset is that of lines that nobody knows.
+func (p *autoParser) Dataset() string { return event.DatasetPrefix + "raw" }
+
+// Prime passes the first line of a source on to the candidates that want it.
+func (p *autoParser) Prime(source, first string) {
+	for _, c := range p.candidates {
+		if primer, ok := c.parser.(Primer); ok && c.looks(first) {
+			primer.Prime(source, first)
+		}
+	}
+}
+
+func (p *autoParser) Parse(line Line, ev *event.Event) error {
+	last := p.remembered(line.Source)
+	if last >= 0 && p.candidates[last].looks(line.Text) {
+		if err := p.candidates[last].parser.Parse(line, ev); err != ErrNoMatch {
+			return err
+		}
+		ev.Reset()
+	}
+	for i := range p.candidates {
+		c := &p.candidates[i]
+		if i == last || !c.looks(line.Text) {
+			continue
+		}
+		err := c.parser.Parse(line, ev)
+		if err == ErrNoMatch {
+			ev.Reset()
+			continue
+		}
+		if err == nil && !c.generic {
+			p.remember(line.Source, i)
+		}
+		return err
+	}
+	return ErrNoMatch
+}
+
+func (p *autoParser) remembered(source string) int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if i, ok := p.sources[source]; ok {
+		return i
+	}
+	return -1
+}
+
+func (p *autoParser) remember(source string, i int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, known := p.sources[source]; !known && len(p.sources) >= maxSources {
+		for other := range p.sources {
+			delete(p.sources, other)
+			break
+		}
+	}
+	p.sources[strings.Clone(source)] = i
+}
+
+func looksLikeJSON(text string) bool {
+	i := skipSpace(text, 0)
+	return i < len(text) && text[i] == '{'
+}
+
+// looksLikeLogfmt wants the line to begin with a pair and to have another one.
+func looksLikeLogfmt(text string) bool {
+	s := pairScanner{text: text}
+	for n := 0; n < 2; n++ {
+		if !s.next() || s.bare || event.LabelKey(s.key) != s.key && !strings.Contains(s.key, ".") {
+			return false
+		}
+	}
+	return true
+}
+
+// looksLikePaymentPortal wants the portal's own columns or keys.
+func looksLikePaymentPortal(text string) bool {
+	text = trimBOM(strings.TrimSpace(text))
+	switch portalShape(text) {
+	case shapeJSON:
+		return hasKey(text, "entry", false) && hasKey(text, "status", false)
+	case shapePairs:
+		s := pairScanner{text: text, joined: true}
+		var seen [columnCount]bool
+		for n := 0; n < 16 && s.next(); n++ {
+			seen[portalColumn(s.key)] = seen[portalColumn(s.key)] || !s.bare
+		}
+		return (seen[colUser] || seen[colTime]) && seen[colEntry] && seen[colStatus]
+	}
+	var space [32]string
+	cells, err := csvFormat{',', '"'}.split(space[:0], text)
+	return err == nil && len(cells) >= 4 && (isPortalHeader(cells) || portalLike(cells))
+}
+
+// hasKey looks for a JSON string that is the name or, where not whole, begins with it in any letter case.
+func hasKey(text, name string, whole bool) bool {
+	for i := 0; i+len(name) < len(text); {
+		j := strings.IndexByte(text[i:], '"')
+		if j < 0 {
+			return false
+		}
+		i += j + 1
+		if len(text)-i <= len(name) {
+			return false
+		}
+		got := text[i : i+len(name)]
+		if whole && got == name && text[i+len(name)] == '"' || !whole && strings.EqualFold(got, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// portalLike says that cells could be a row: a time, an address or nothing in its place, and two small numbers or names of codes.
+func portalLike(cells []string) bool {
+	times := timeReader{layouts: defaultLayouts, location: time.UTC}
+	hasTime, codes := false, 0
+	for i, c := range cells {
+		c = strings.TrimSpace(c)
+		if i < 10 && !hasTime && len(c) >= 10 {
+			_, hasTime = times.read(c, 0)
+		}
+		if len(c) <= 2 {
+			if n, ok := wholeNumber(c); ok && n > 0 {
+				codes++
+			}
+			continue
+		}
+		var buf [maxName]byte
+		if c[0] > '9' && builtinCodes[string(foldName(buf[:0], c))] {
+			codes++
+		}
+	}
+	return hasTime && codes >= 2
+}
+
+// builtinCodes are the names in the portal's own tables, for the shape of a row.
+var builtinCodes = func() map[string]bool {
+	m := map[string]bool{}
+	entries, status := portalCodes()
+	for _, t := range []portalTable{entries, status} {
+		for name := range t.byName {
+			m[name] = true
+		}
+	}
+	return m
+}()
+
+// looks wants the keys that the config maps: at least half of them.
+func (p *jsonParser) looks(text string) bool {
+	return looksLikeJSON(text) && p.m.half(func(name string) bool { return hasKey(text, name, true) })
+}
+
+func (p *logfmtParser) looks(text string) bool {
+	return p.m.half(func(name string) bool {
+		i := strings.Index(text, name)
+		return i >= 0 && i+len(name) < len(text) && text[i+len(name)] == '='
+	})
+}
+
+// looks wants as many cells as there are columns.
+func (p *csvParser) looks(text string) bool {
+	var space [32]string
+	cells, err := p.format.split(space[:0], text)
+	return err == nil && len(cells) == len(p.columns)
+}
+
+// half says that at least half of the mapped names are there; a block that maps nothing fits no line.
+func (m *mapping) half(has func(name string) bool) bool {
+	n, found := 0, 0
+	for path, node := range m.nodes {
+		if !slices.ContainsFunc(node.targets, func(t target) bool { return t.kind != toTime }) {
+			continue
+		}
+		n++
+		if has(path[strings.LastIndexByte(path, '.')+1:]) {
+			found++
+		}
+	}
+	return found > 0 && 2*found >= n
+}

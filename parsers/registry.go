@@ -1,0 +1,123 @@
+package parsers
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/gatebook/gatebook/internal/conf"
+)
+
+// Registry is all kinds of parsers by name: one line each.
+var Registry = map[string]Spec{
+	"auto":           {New: newAuto, Summary: "picks the parser by the line's shape and remembers it per source"},
+	"csv":            {New: newCSV, NeedsBlock: true, Summary: "separated values with columns and field map from the config"},
+	"json":           {New: newJSON, Summary: "one JSON object a line, with a field map from the config"},
+	"linux_auth":     {New: newLinuxAuth, Summary: "sshd, PAM, sudo, su, account tools, systemd-logind and cron"},
+	"logfmt":         {New: newLogfmt, Summary: "key=value pairs, with a field map from the config"},
+	"payment_portal": {New: newPaymentPortal, Summary: "login activity of the payment portal: CSV, JSON or key=value rows"},
+	"raw":            {New: newRaw, Summary: "the line as it is, nothing recognized"},
+	"regex":          {New: newRegex, NeedsBlock: true, Summary: "an expression with named groups and a field map from the config"},
+}
+
+// Primer is a parser that wants the first line of a source (of a file: at offset 0) before any of its lines is parsed: after
+// a restart reading goes on in the middle, and lines of one source are parsed in parallel. Telling it is optional, may be repeated,
+// and is safe at any time.
+type Primer interface {
+	Prime(source, first string)
+}
+
+// Set is the parsers of a config. It is safe for concurrent use.
+type Set struct {
+	byName map[string]Parser
+	blocks []string // labels in the order of the config
+}
+
+// Build makes the parsers of all parser blocks (two labels: type and name) and of all types that need no block. What is wrong
+// with a block is noted in its file; the parsers are not to be used then. The error is about anything else.
+func Build(blocks []*conf.Block, o Options) (*Set, error) {
+	s := &Set{byName: map[string]Parser{}}
+	o.Lookup = s.Get
+	for name, spec := range Registry {
+		if !spec.NeedsBlock {
+			if err := s.add(name, spec, "", nil, o); err != nil {
+				return nil, err
+			}
+		}
+	}
+	seen := map[string]*conf.Block{}
+	for _, b := range blocks {
+		typ, label := b.Labels[0], b.Labels[1]
+		spec, ok := Registry[typ]
+		if !ok {
+			b.LabelErrorf(0, "%s", unknownName("type of parser", typ, types()))
+			continue
+		}
+		if first := seen[label]; first != nil {
+			at := first.LabelRanges[1]
+			b.LabelErrorf(1, "%q is given twice; the first is at %s:%d:%d", label, at.Filename, at.Start.Line, at.Start.Column)
+			continue
+		}
+		if _, other := Registry[label]; other && label != typ {
+			b.LabelErrorf(1, "%q is the name of another type of parser; take another label", label)
+			continue
+		}
+		seen[label] = b
+		s.blocks = append(s.blocks, label)
+		if err := s.add(label, spec, label, b.Body, o); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range s.byName {
+		if a, ok := p.(*autoParser); ok {
+			if err := a.choose(s.blocks); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return s, nil
+}
+
+func (s *Set) add(name string, spec Spec, label string, body *conf.Body, o Options) error {
+	p, err := spec.New(label, body, o)
+	if err != nil {
+		return fmt.Errorf("parser %q: %w", name, err)
+	}
+	s.byName[name] = p
+	return nil
+}
+
+// Get returns the parser of a block's label or of a type. It is cheap enough to be asked for every batch.
+func (s *Set) Get(name string) (Parser, error) {
+	if p, ok := s.byName[name]; ok {
+		return p, nil
+	}
+	if spec, ok := Registry[name]; ok && spec.NeedsBlock {
+		return nil, fmt.Errorf(`parser %q needs a block: write parser %q "NAME" { ... } and name that`, name, name)
+	}
+	known := s.Names()
+	if near := conf.Suggest(name, known); near != "" {
+		return nil, fmt.Errorf("there is no parser %q; did you mean %q?", name, near)
+	}
+	return nil, fmt.Errorf("there is no parser %q; known here: %s", name, strings.Join(known, ", "))
+}
+
+// Names lists what Get knows, in order.
+func (s *Set) Names() []string {
+	names := make([]string, 0, len(s.byName))
+	for name := range s.byName {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+func types() []string {
+	names := make([]string, 0, len(Registry))
+	for name := range Registry {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
