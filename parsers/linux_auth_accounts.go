@@ -257,7 +257,11 @@ func gpasswdText(ev *event.Event, s string) bool {
 		}
 		group, tail, _ := strings.Cut(rest, " ")
 		ev.NeedGroup().Name = group
-		if _, by, found := strings.Cut(" "+tail, " by "); found {
+		by, found := strings.CutPrefix(tail, "by ")
+		if !found {
+			_, by, found = strings.Cut(tail, " by ")
+		}
+		if found {
 			actor, list := word(by)
 			ev.User.Name = actor
 			ev.Label("new", strings.TrimPrefix(list, "to "))

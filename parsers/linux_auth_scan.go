@@ -188,7 +188,7 @@ func isIPv6(s string) bool {
 		}
 		if n < len(s) && s[n] == '.' {
 			groups += 2
-			return isIPv4(s) && (groups == 8 || gap && groups < 8)
+			return isIPv4(s) && (gap && groups < 8 || !gap && groups == 8)
 		}
 		if n == 0 || n > 4 {
 			return false
@@ -210,7 +210,7 @@ func isIPv6(s string) bool {
 			return false
 		}
 	}
-	return groups == 8 || gap && groups < 8
+	return gap && groups < 8 || !gap && groups == 8
 }
 
 func isHex(c byte) bool { return isDigit(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
