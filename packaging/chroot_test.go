@@ -391,8 +391,11 @@ func TestDebInstall(t *testing.T) {
 		t.Errorf("installed again the store has %d records, want 3 (%v)", n, err)
 	}
 
-	// A purge leaves nothing.
+	// A purge leaves nothing but what the administrator put there.
+	appendTo(t, r.path("/etc/gatebook/mine.key"), "key")
 	r.run(t, "dpkg", "-P", "gatebook")
+	r.run(t, "rm", "/etc/gatebook/mine.key")
+	r.run(t, "rmdir", "/etc/gatebook")
 	if diff := cmp.Diff(before, r.tree(t)); diff != "" {
 		t.Errorf("a purge leaves other than was before the installation (-before +after):\n%s", diff)
 	}
@@ -443,7 +446,7 @@ func TestRPMInstall(t *testing.T) {
 
 func appendTo(t *testing.T, path, text string) {
 	t.Helper()
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
 		t.Fatal(err)
 	}
