@@ -1,0 +1,151 @@
+package outputs
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Problem is what keeps an output from working, as a person is told.
+type Problem struct {
+	Since  time.Time
+	Host   string
+	Stream string // only this stream is concerned
+	Status int
+	Text   string
+	Remedy string
+	Hold   bool // somebody has to act
+}
+
+// gate stands before all requests. It closes when one fails as a whole; one at a time is let through then, after a wait,
+// to see whether the server is there again.
+type gate struct {
+	closed   bool
+	probing  bool
+	attempts int
+	until    time.Time
+}
+
+func (g *gate) open(now time.Time, running int) bool {
+	return !g.closed || !g.probing && running == 0 && !now.Before(g.until)
+}
+
+// fail closes the gate. Failures of requests that were under way when it closed do not count.
+func (g *gate) fail(now time.Time, hold bool) {
+	if g.closed && !g.probing {
+		return
+	}
+	g.closed, g.probing = true, false
+	g.attempts++
+	if hold {
+		g.until = now.Add(jitter(holdFirst, holdMost, g.attempts))
+	} else {
+		g.until = now.Add(backoff(g.attempts))
+	}
+}
+
+// troubles is what is wrong at present, by what it concerns. It speaks when something begins, changes in kind, or ends, and
+// keeps silent about the attempts in between.
+type troubles struct {
+	log      *slog.Logger
+	st       *Stats
+	present  map[string]*Problem
+	answered bool // something was taken since the start
+	buriedAt time.Time
+	unsaid   int
+}
+
+func (t *troubles) init(o Options) {
+	t.log = o.Logger.With("output", o.Label, "kind", o.Kind)
+	t.st, t.present = o.Stats, map[string]*Problem{}
+}
+
+func (t *troubles) set(key string, p *Problem) {
+	old := t.present[key]
+	p.Since = time.Now()
+	if old != nil {
+		p.Since = old.Since
+	}
+	t.present[key] = p
+	t.publish()
+	if old != nil && old.Status == p.Status && old.Remedy == p.Remedy && old.Hold == p.Hold {
+		return
+	}
+	attrs := []any{"err", p.Text}
+	if p.Host != "" {
+		attrs = append(attrs, "host", p.Host)
+	}
+	if p.Stream != "" {
+		attrs = append(attrs, "stream", p.Stream)
+	}
+	if p.Status != 0 {
+		attrs = append(attrs, "status", p.Status)
+	}
+	if p.Remedy != "" {
+		attrs = append(attrs, "remedy", p.Remedy)
+	}
+	switch {
+	case p.Hold && p.Stream != "":
+		t.log.Error("output holds a stream until this is mended", attrs...)
+	case p.Hold:
+		t.log.Error("output holds until this is mended", attrs...)
+	case p.Stream != "":
+		t.log.Warn("output cannot write to a stream, trying again", attrs...)
+	default:
+		t.log.Warn("output is in trouble, trying again", attrs...)
+	}
+}
+
+func (t *troubles) clear(key string) {
+	p := t.present[key]
+	if p == nil {
+		return
+	}
+	delete(t.present, key)
+	t.publish()
+	attrs := []any{"after", time.Since(p.Since).Round(time.Millisecond)}
+	if p.Stream != "" {
+		attrs = append(attrs, "stream", p.Stream)
+	}
+	t.log.Info("output works again", attrs...)
+}
+
+// publish puts the worst that is present into the figures.
+func (t *troubles) publish() {
+	var worst *Problem
+	for _, key := range slices.Sorted(maps.Keys(t.present)) {
+		p := t.present[key]
+		if worst == nil || p.Hold && !worst.Hold || p.Hold == worst.Hold && worst.Stream != "" && p.Stream == "" {
+			worst = p
+		}
+	}
+	t.st.setProblem(worst)
+}
+
+// sayBuried is how often dead letters are spoken of.
+const sayBuried = time.Minute
+
+// buried tells of dead letters: the first at once, then at most once a minute.
+func (t *troubles) buried(first *Letter, n int) {
+	t.unsaid += n
+	now := time.Now()
+	if !t.buriedAt.IsZero() && now.Sub(t.buriedAt) < sayBuried {
+		return
+	}
+	t.buriedAt = now
+	t.log.Error("output refused items for good, they are kept as dead letters", "items", t.unsaid, "stream", first.Stream,
+		"status", first.Status, "type", first.Type, "reason", first.Reason, "remedy", remedyOfRefusal(first))
+	t.unsaid = 0
+}
+
+func remedyOfRefusal(l *Letter) string {
+	switch l.Type {
+	case "document_parsing_exception", "mapper_parsing_exception", "illegal_argument_exception", "strict_dynamic_mapping_exception":
+		return fmt.Sprintf("the mapping of %s does not fit: install the template (setup = true, or gatebook setup) and roll the stream over", l.Stream)
+	case "content_too_long":
+		return "lower max_line of the input, or raise http.max_content_length"
+	}
+	return ""
+}
