@@ -235,17 +235,20 @@ func pamAttempt(ev *event.Event, o *pamOrigin, s string) {
 func pamFields(s string) (head, ruser, rhost, user string) {
 	head, rest, ok := strings.Cut(s, "ruser=")
 	if !ok {
-		head, rest = "", " "+s
+		head, rest = "", s
 	}
-	const sep = " rhost="
+	const key = "rhost="
 	found := false
 	for from := 0; ; {
-		i := strings.Index(rest[from:], sep)
+		i := strings.Index(rest[from:], key)
 		if i < 0 {
 			break
 		}
 		i += from
-		from = i + len(sep)
+		from = i + len(key)
+		if i == 0 && ok || i > 0 && rest[i-1] != ' ' {
+			continue
+		}
 		host, tail := word(rest[from:])
 		tail = trimBlanks(tail)
 		u, isUser := strings.CutPrefix(tail, "user=")
@@ -263,9 +266,9 @@ func pamFields(s string) (head, ruser, rhost, user string) {
 	}
 	if !found {
 		ruser = trimBlanks(rest)
-		if !ok {
-			ruser = ""
-		}
+	}
+	if !ok {
+		head, ruser = ruser, ""
 	}
 	return trimBlanks(head), ruser, rhost, user
 }
