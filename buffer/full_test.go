@@ -192,7 +192,22 @@ func TestDiskFull(t *testing.T) {
 			if _, err := l.Append(ctxDone(t), block(l, 1, 10)); err == nil {
 				t.Error("an input used the reserve")
 			}
-			mem.SetCapacity(mem.Used() + 64<<10)
+			// Whoever uses the reserve has it until he is done, however long that takes.
+			tries := 0
+			err := l.WithReserve(func() error {
+				if tries++; tries == 1 {
+					return syscall.ENOSPC
+				}
+				mem.SetCapacity(mem.Used() + 64<<10)
+				<-time.After(time.Minute)
+				if l.Stats().ReserveAvailable {
+					t.Error("the reserve was taken back while in use")
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
 			if err := tk.Wait(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -216,6 +231,26 @@ func ctxDone(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// TestCloseOnAFullDisk: what found no space is given up, and leaves nothing torn behind.
+func TestCloseOnAFullDisk(t *testing.T) {
+	mem := fsx.NewMem()
+	o := testOptions(mem)
+	l := mustOpen(t, o)
+	put(t, l, 1, 10)
+	mem.SetCapacity(mem.Used() + 1000)
+	tk := mustAppend(t, l, block(l, 1, 3000))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tk.Wait(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("ticket: %v", err)
+	}
+	l = mustOpen(t, o)
+	if s := l.Stats(); s.TornBytes != 0 || string(l.Positions()["last"]) != "1" {
+		t.Errorf("%+v, position %s", s, l.Positions()["last"])
+	}
 }
 
 // TestFullDiskAtTheStart: what is there can be read, and committed, on a disk without any space.
@@ -287,43 +322,80 @@ func TestSegmentsGoWhenAllRequiredHaveCommitted(t *testing.T) {
 	l := mustOpen(t, o)
 	a := mustReader(t, l, "a", ReaderOptions{Required: true})
 	mustReader(t, l, "gone", ReaderOptions{Required: true})
-	for range 10 {
-		put(t, l, 2, 300)
-	}
 	segments := func(want bool, after string) {
 		t.Helper()
 		if n := l.Stats().Segments; (n == 1) != want {
 			t.Fatalf("%d segments %s", n, after)
 		}
 	}
-	take(t, a, 1)
-	drain(t, a)
-	segments(false, "before commit")
-	if err := a.Commit(); err != nil {
-		t.Fatal(err)
+	commit := func() {
+		t.Helper()
+		if err := a.Commit(); err != nil {
+			t.Fatal(err)
+		}
 	}
+	for range 10 {
+		put(t, l, 2, 300)
+	}
+	drain(t, a)
+	commit()
 	l.Close()
 	l = mustOpen(t, o)
 	a = mustReader(t, l, "a", ReaderOptions{Required: true})
+	if err := a.SetMeta("k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	commit()
 	segments(false, "while another reader's cursor stands")
 	if err := l.DropReader("gone"); err != nil {
 		t.Fatal(err)
 	}
+	segments(true, "when that is dropped")
+
+	for range 10 {
+		put(t, l, 2, 300)
+	}
+	take(t, a, 21)
+	drain(t, a)
+	segments(false, "before commit")
+	commit()
 	segments(false, "while an item is outstanding")
-	got, err := a.Item(1)
-	if err != nil || string(got) != item(1, 300) {
+	got, err := a.Item(21)
+	if err != nil || string(got) != item(21, 300) {
 		t.Fatalf("item: %.20q, %v", got, err)
 	}
-	a.SettleItems(1)
+	a.SettleItems(21)
 	a.Count(1, 0, 0)
 	segments(false, "before that is committed")
-	if err := a.Commit(); err != nil {
-		t.Fatal(err)
-	}
+	commit()
 	segments(true, "at the end")
 	checkAccounts(t, l)
-	if got := string(l.Positions()["last"]); got != "20" {
+	if got := string(l.Positions()["last"]); got != "40" {
 		t.Errorf("position %s", got)
+	}
+}
+
+// TestLagHoldsNothingBack: what is outstanding beyond the lag is given up, counted, and its segment goes.
+func TestLagHoldsNothingBack(t *testing.T) {
+	o := testOptions(fsx.NewMem())
+	o.SegmentBytes = 2000
+	l := mustOpen(t, o)
+	lag := mustReader(t, l, "lag", ReaderOptions{MaxLag: 5000})
+	put(t, l, 2, 300)
+	take(t, lag, 1, 2)
+	for range 50 {
+		put(t, l, 1, 300)
+	}
+	if got := lag.Outstanding(); len(got) != 0 {
+		t.Errorf("outstanding %v", got)
+	}
+	if s := l.Stats(); s.Bytes > 5000+3*2000 {
+		t.Errorf("%d bytes kept", s.Bytes)
+	}
+	got := drain(t, lag)
+	checkAccounts(t, l)
+	if s := l.Readers()[0]; s.Skipped+s.Delivered != 52 || s.Waiting != 0 || len(got) < 5 || got[len(got)-1] != 52 {
+		t.Errorf("%+v, read %v", s, got)
 	}
 }
 

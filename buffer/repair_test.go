@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatebook/gatebook/internal/fsx"
 )
@@ -78,7 +79,14 @@ func TestDamageLosesOnlyItself(t *testing.T) {
 			}
 			wantSeqs(t, []uint64{put(t, l, 1, 1)}, []uint64{21})
 			wantSeqs(t, drain(t, r), []uint64{21})
+			late := mustReader(t, l, "late", ReaderOptions{})
+			wantSeqs(t, drain(t, late), without(seqRange(1, 22), lost...))
 			checkAccounts(t, l)
+			for _, s := range l.Readers() {
+				if s.Waiting != 0 {
+					t.Errorf("everything is read, and still waiting: %+v", s)
+				}
+			}
 			l.Close()
 		}
 	}
@@ -202,23 +210,19 @@ func TestDamagedSegmentHeader(t *testing.T) {
 	}
 }
 
-// TestForgedBlockIsNotRead: an item that holds the bytes of a whole block of another log does not become one
-// when what is around it is damaged.
+// TestForgedBlockIsNotRead: an item that holds the bytes of a block, right in every field and made for the very
+// place where it will stand, does not become one when what is around it is damaged: its author lacks the id.
 func TestForgedBlockIsNotRead(t *testing.T) {
 	mem := fsx.NewMem()
 	o := testOptions(mem)
-	other := o
-	other.Dir = "/other"
-	at := filled(t, other, 1)
-	f, size, err := (&Log{o: other}).openSegment(at[0].Segment)
-	if err != nil {
-		t.Fatal(err)
-	}
-	forged := make([]byte, size-at[0].Offset)
-	if _, err := f.ReadAt(forged, at[0].Offset); err != nil {
-		t.Fatal(err)
-	}
 	l := mustOpen(t, o)
+	fake := block(l, 1, 50)
+	seed := logID{1}.seed()
+	if err := fake.encodeBody(time.Now(), seed); err != nil {
+		t.Fatal(err)
+	}
+	fake.place(1, segmentHeaderSize+blockHeaderSize+4, segmentHeaderSize, seed)
+	forged := slices.Concat(fake.head, fake.Docs, fake.Typed, fake.tail)
 	for range 2 {
 		b := NewBlock()
 		b.First, b.Count = l.Reserve(1), 1
@@ -233,7 +237,7 @@ func TestForgedBlockIsNotRead(t *testing.T) {
 	l = mustOpen(t, o)
 	r := mustReader(t, l, "r", ReaderOptions{})
 	b, ok, err := r.TryNext()
-	if err != nil || !ok || b.First != 2 || string(b.Docs) != string(forged) {
+	if err != nil || !ok || b.First != 3 || string(b.Docs) != string(forged) {
 		t.Fatalf("read %+v, %v, %v", b, ok, err)
 	}
 	b.Release()

@@ -1,0 +1,46 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/gatebook/gatebook/internal/fsx"
+)
+
+// A reader that is closed and opened again goes on as after a restart, while the log stays open.
+func TestReaderCloseAndOpenAgain(t *testing.T) {
+	l := mustOpen(t, testOptions(fsx.NewMem()))
+	defer l.Close()
+	r := mustReader(t, l, "out", ReaderOptions{Required: true})
+	first := put(t, l, 3, 10)
+	put(t, l, 2, 10)
+	if err := l.Sync(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	take(t, r, first+1) // settles the first block but for one item
+	if err := r.Lease(first + 4); err != nil {
+		t.Fatal(err)
+	}
+	b, ok, err := r.TryNext() // handed out, never settled
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	b.Release()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.TryNext(); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed reader: %v", err)
+	}
+	put(t, l, 1, 10)
+	if err := l.Sync(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	r = mustReader(t, l, "out", ReaderOptions{Required: true})
+	wantSeqs(t, r.Outstanding(), []uint64{first + 1})
+	if !r.Unknown(first+3) || r.Unknown(first+4) {
+		t.Errorf("unknown: %v %v, want true false", r.Unknown(first+3), r.Unknown(first+4))
+	}
+	wantSeqs(t, drain(t, r), []uint64{first + 3, first + 4, first + 5})
+}
