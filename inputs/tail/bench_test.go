@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func BenchmarkRead(b *testing.B) {
@@ -17,6 +20,8 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
+	before := cpu(b)
+	defer func() { b.ReportMetric(float64((cpu(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op") }()
 	for b.Loop() {
 		tl, err := New(Config{Paths: []string{filepath.Join(dir, "*.log")}}, Options{})
 		if err != nil {
@@ -28,6 +33,14 @@ func BenchmarkRead(b *testing.B) {
 			b.Fatal(n, err)
 		}
 	}
+}
+
+func cpu(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func BenchmarkPosition(b *testing.B) {
