@@ -52,24 +52,39 @@ type InputConfig struct {
 // OutputConfig is one output block.
 type OutputConfig struct {
 	Kind, Label string
-	Config      outputs.Config
+	body        *conf.Body
+}
+
+// open makes the output; the block has been checked.
+func (o OutputConfig) open(env outputs.Env) (outputs.Output, outputs.Params) {
+	return outputs.New(o.Kind, o.Label, o.body, env)
 }
 
 var namespacePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_.]{0,99}$`)
 
+// LoadOptions are what the command line says about a config.
+type LoadOptions struct {
+	Logger   *slog.Logger
+	Location *time.Location // in place of the config's
+	Year     int            // of times that carry none; 0 is the nearest
+}
+
 // LoadConfig reads and decodes a config file. All that is wrong with it is in Problems.
-func LoadConfig(path string, log *slog.Logger) *Config {
+func LoadConfig(path string, o LoadOptions) *Config {
 	f, _ := conf.Load(path)
-	return decode(f, log)
+	return decode(f, o)
 }
 
 // ParseConfig is LoadConfig for a text at hand.
-func ParseConfig(name string, src []byte, log *slog.Logger) *Config {
+func ParseConfig(name string, src []byte, o LoadOptions) *Config {
 	f, _ := conf.Parse(name, src)
-	return decode(f, log)
+	return decode(f, o)
 }
 
-func decode(f *conf.File, log *slog.Logger) *Config {
+func decode(f *conf.File, o LoadOptions) *Config {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	b := f.Body()
 	c := &Config{Path: f.Name()}
 	c.DataDir = b.String("data_dir", "/var/lib/gatebook")
@@ -86,9 +101,15 @@ func decode(f *conf.File, log *slog.Logger) *Config {
 	c.Name = b.String("agent_name", hostname())
 	c.Original = b.Bool("original", true)
 	c.decodeBuffer(b)
-	c.Parsers = parsers.Build(b.Blocks("parser", 2), parsers.Options{Location: c.Location})
+	if o.Location != nil {
+		c.Location = o.Location
+	}
+	var err error
+	if c.Parsers, err = parsers.Build(b.Blocks("parser", 2), parsers.Options{Location: c.Location, Year: o.Year}); err != nil {
+		b.Errorf("", "%v", err)
+	}
 	c.decodeInputs(b)
-	c.Enrichers = enrich.FromConfig(bodyOf(b.Block("geoip")), bodyOf(b.Block("redact")), log)
+	c.Enrichers = enrich.FromConfig(bodyOf(b.Block("geoip")), bodyOf(b.Block("redact")), o.Logger)
 	c.decodeOutputs(b)
 	if m := b.Block("metrics"); m != nil {
 		c.Metrics = m.Body.String("listen", "127.0.0.1:9600")
@@ -132,12 +153,13 @@ func (c *Config) decodeInputs(b *conf.Body) {
 
 func (c *Config) decodeOutputs(b *conf.Body) {
 	for _, k := range b.Blocks("output", 2) {
-		spec, ok := outputs.Registry[k.Labels[0]]
-		if !ok {
+		if _, ok := outputs.Registry[k.Labels[0]]; !ok {
 			unknownKind(k, "output", outputs.Registry)
 			continue
 		}
-		c.Outputs = append(c.Outputs, OutputConfig{Kind: k.Labels[0], Label: k.Labels[1], Config: spec.Decode(k.Labels[1], k.Body)})
+		o := OutputConfig{Kind: k.Labels[0], Label: k.Labels[1], body: k.Body}
+		o.open(outputs.Env{DataDir: c.DataDir, Namespace: c.Namespace, Compile: compileWhen, OpenStore: c.openStore})
+		c.Outputs = append(c.Outputs, o)
 	}
 	if len(c.Outputs) == 0 && !b.HasBlock("output") {
 		b.Errorf("", `there is no output: add output "store" "local" {}`)

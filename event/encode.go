@@ -62,10 +62,12 @@ func (w *Encoder) setDataset(dataset string) {
 	w.action = append(append(w.action, o.Epoch...), '-')
 	h := append(w.head[:0], `"ecs":{"version":"`+ECSVersion+`"},"data_stream":{"type":"logs","dataset":`...)
 	h = append(appendQuoted(h, full), `,"namespace":`...)
-	h = append(appendQuoted(h, o.Namespace), `},"agent":{"id":`...)
-	h = append(appendQuoted(h, o.Agent.ID), `,"name":`...)
+	h = append(appendQuoted(h, o.Namespace), `},"agent":{"name":`...)
 	h = append(appendQuoted(h, o.Agent.Name), `,"type":"gatebook","version":`...)
 	h = appendQuoted(h, o.Agent.Version)
+	if o.Agent.ID != "" {
+		h = appendQuoted(append(h, `,"id":`...), o.Agent.ID)
+	}
 	if o.Agent.EphemeralID != "" {
 		h = appendQuoted(append(h, `,"ephemeral_id":`...), o.Agent.EphemeralID)
 	}

@@ -33,6 +33,8 @@ func (n *Normalizer) Line(p parsers.Parser, src *inputs.Source, line inputs.Line
 	if err := parse(p, parsers.Line{Text: line.Text, Received: received, Source: src.Key, Offset: line.Offset}, ev); err != nil {
 		n.Failed = true
 		unparsed(p, err, line.Text, ev)
+	} else if ev.Parser == "" {
+		ev.Parser = src.Parser
 	}
 	if ev.Time == 0 {
 		ev.Time = received

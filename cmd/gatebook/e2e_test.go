@@ -228,10 +228,10 @@ func TestHundredKills(t *testing.T) {
 	testkit.Eventually(t, 60*time.Second, func() bool { return node.Count("logs-gatebook.linux.auth-kills") == 1 })
 	p.Kill9()
 	proxy.Random(20261122,
-		testkit.Weighted{Weight: 60, Fault: testkit.FaultPass()}, testkit.Weighted{Weight: 6, Fault: testkit.FaultStatus(503)},
-		testkit.Weighted{Weight: 6, Fault: testkit.FaultStatus(429)}, testkit.Weighted{Weight: 3, Fault: testkit.FaultStatus(413)},
-		testkit.Weighted{Weight: 6, Fault: testkit.FaultCutBefore()}, testkit.Weighted{Weight: 10, Fault: testkit.FaultCutAfter()},
-		testkit.Weighted{Weight: 5, Fault: testkit.FaultHalf()}, testkit.Weighted{Weight: 4, Fault: testkit.FaultSlow(0, 80*time.Millisecond)})
+		testkit.Weighted{Percent: 60, Fault: testkit.FaultPass()}, testkit.Weighted{Percent: 6, Fault: testkit.FaultStatus(503)},
+		testkit.Weighted{Percent: 6, Fault: testkit.FaultStatus(429)}, testkit.Weighted{Percent: 3, Fault: testkit.FaultStatus(413)},
+		testkit.Weighted{Percent: 6, Fault: testkit.FaultCutBefore()}, testkit.Weighted{Percent: 10, Fault: testkit.FaultCutAfter()},
+		testkit.Weighted{Percent: 5, Fault: testkit.FaultHalf()}, testkit.Weighted{Percent: 4, Fault: testkit.FaultSlow(0, 80*time.Millisecond)})
 	random := rand.New(rand.NewPCG(1, 2))
 	f := s.feed(1500, 4000)
 	f.written.Store(1)

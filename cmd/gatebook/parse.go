@@ -14,7 +14,6 @@ import (
 	"github.com/gatebook/gatebook/agent/pipeline"
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/inputs"
-	"github.com/gatebook/gatebook/parsers"
 )
 
 func parseCommand() *cobra.Command {
@@ -45,30 +44,26 @@ type parseOptions struct {
 }
 
 func parseLines(cmd *cobra.Command, o parseOptions, args []string) error {
-	c := agent.ParseConfig("none", []byte(`output "file" "out" { path = "-" }`))
-	if o.config != "" {
-		var err error
-		if c, err = loadConfig(cmd, o.config); err != nil {
-			return err
-		}
-	}
+	load := agent.LoadOptions{Logger: logger(cmd), Year: o.year}
 	if o.timezone != "" {
 		loc, err := time.LoadLocation(o.timezone)
 		if err != nil {
 			return usageError{fmt.Errorf("--timezone: %w", err)}
 		}
-		c.Location = loc
+		load.Location = loc
 	}
-	c.Parsers.SetDefaults(parsers.Options{Location: c.Location, Year: o.year})
+	c := agent.ParseConfig("built-in", []byte(`output "file" "out" { path = "-" }`), load)
+	if o.config != "" {
+		var err error
+		if c, err = loadConfig(cmd, o.config, load); err != nil {
+			return err
+		}
+	}
 	p, err := c.Parsers.Get(o.parser)
 	if err != nil {
 		return usageError{fmt.Errorf("--parser: %w", err)}
 	}
-	enrichers, err := c.Enrichers.Open(logger(cmd))
-	if err != nil {
-		return err
-	}
-	src := &inputs.Source{Input: "parse", Host: c.Name, Key: "-"}
+	src := &inputs.Source{Input: "parse", Parser: o.parser, Host: c.Name, Key: "-"}
 	in := cmd.InOrStdin()
 	if len(args) == 1 && args[0] != "-" {
 		f, err := os.Open(args[0])
@@ -79,7 +74,7 @@ func parseLines(cmd *cobra.Command, o parseOptions, args []string) error {
 		in, src.Path, src.Key = f, args[0], args[0]
 	}
 	out := bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10)
-	n := &pipeline.Normalizer{Enrichers: enrichers}
+	n := &pipeline.Normalizer{Enrichers: c.Enrichers.Enrichers()}
 	w := event.NewEncoder(event.EncoderOptions{Namespace: c.Namespace, Original: c.Original, Plain: true, Agent: event.AgentInfo{Name: c.Name, Version: version}})
 	failed, err := documents(in, out, func(line inputs.Line, dst []byte) ([]byte, bool) {
 		n.Line(p, src, line, event.TimeOf(time.Now()))

@@ -24,7 +24,7 @@ of it, and ends.`,
 		Example: "  gatebook run --config /etc/gatebook/gatebook.hcl\n  gatebook run --once --config import.hcl",
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(cmd, path)
+			c, err := loadConfig(cmd, path, agent.LoadOptions{Logger: logger(cmd)})
 			if err != nil {
 				return err
 			}
@@ -37,7 +37,7 @@ of it, and ends.`,
 			}
 			go func() {
 				for range reload {
-					a.Reload(agent.LoadConfig(path))
+					a.Reload(agent.LoadConfig(path, agent.LoadOptions{Logger: logger(cmd)}))
 				}
 			}()
 			return a.Run(cmd.Context())

@@ -1,0 +1,262 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatebook/gatebook/agent/pipeline"
+	"github.com/gatebook/gatebook/buffer"
+	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/inputs"
+	"github.com/gatebook/gatebook/outputs"
+)
+
+// generation is the set of running components that one config made.
+type generation struct {
+	agent    *Agent
+	config   *Config
+	pipeline *pipeline.Pipeline
+	inputs   []inputs.Input
+	outputs  []*output
+
+	failed     chan error    // the first failure of a component
+	inputsDone chan struct{} // closed when all inputs have ended by themselves (Once)
+
+	stopInputs, stopOutputs context.CancelFunc
+	runInputs, runOutputs   sync.WaitGroup
+	stopHelpers             context.CancelFunc
+	helpers                 sync.WaitGroup
+	letters                 chan func(*event.Event) // what outputs have to tell of dead letters
+	end                     chan struct{} // closed when nothing more will be appended
+}
+
+// output is one running output with its reader.
+type output struct {
+	outputs.Output
+	outputs.Params
+	kind, label string
+	reader      *buffer.Reader
+	letters     *outputs.DeadLetters
+	stats       outputs.Stats
+}
+
+// start makes and starts the components of a config.
+func (a *Agent) start(c *Config) (*generation, error) {
+	g := &generation{agent: a, config: c, failed: make(chan error, 1), inputsDone: make(chan struct{}), end: make(chan struct{}),
+		letters: make(chan func(*event.Event), 1024)}
+	if err := g.openOutputs(); err != nil {
+		return nil, errors.Join(err, g.closeOutputs())
+	}
+	typed := false
+	for _, o := range g.outputs {
+		typed = typed || o.Typed || o.Match != nil
+	}
+	g.pipeline = pipeline.New(pipeline.Options{Log: a.buffer, Parser: c.Parsers.Get, Enrichers: c.Enrichers.Enrichers(),
+		Encoder: a.encoding(c, typed), Codec: g.codec()})
+	if err := g.openInputs(); err != nil {
+		return nil, errors.Join(err, g.pipeline.Close(context.Background()), g.closeOutputs())
+	}
+	g.run()
+	a.mu.Lock()
+	a.current = g
+	a.mu.Unlock()
+	return g, nil
+}
+
+// codec is gzip where every output forwards blocks as gzip: then they are compressed once, for disk and wire.
+func (g *generation) codec() buffer.Codec {
+	for _, o := range g.outputs {
+		if f, ok := o.Output.(interface{ ForwardsGzip() bool }); !ok || !f.ForwardsGzip() {
+			return buffer.Raw
+		}
+	}
+	return buffer.Gzip
+}
+
+func (g *generation) openOutputs() error {
+	a := g.agent
+	known := g.config.readerNames()
+	for _, r := range a.buffer.Readers() {
+		if !slices.Contains(known, r.Name) {
+			a.log.Warn("output is no longer in the config: its place in the buffer is given up", "output", r.Name, "waiting_bytes", r.WaitingBytes)
+			if err := a.buffer.DropReader(r.Name); err != nil {
+				return fmt.Errorf("drop reader of output %s: %w", r.Name, err)
+			}
+		}
+	}
+	for _, c := range g.config.Outputs {
+		o := &output{kind: c.Kind, label: c.Label}
+		o.Output, o.Params = c.open(outputs.Env{
+			DataDir: g.config.DataDir, Namespace: g.config.Namespace, LogID: a.buffer.ID(), Version: a.options.Version,
+			Logger: a.log.With("output", c.Label), Compile: compileWhen, OpenStore: g.config.openStore, Stdout: a.options.Stdout,
+		})
+		if o.Output == nil {
+			return fmt.Errorf("output %q %q: cannot be made; see gatebook check", c.Kind, c.Label)
+		}
+		g.outputs = append(g.outputs, o)
+		r, err := a.buffer.Reader(readerName(c.Kind, c.Label), buffer.ReaderOptions{Required: o.Required, MaxLag: o.MaxLag, MaxOutstanding: outputs.MaxOutstanding})
+		if err != nil {
+			return fmt.Errorf("output %q: %w", c.Label, err)
+		}
+		o.reader = r
+		o.letters, err = outputs.OpenDeadLetters(outputs.DeadLetterOptions{DataDir: g.config.DataDir, Label: c.Label, Reserve: a.buffer.WithReserve, Tell: g.tell})
+		if err != nil {
+			return fmt.Errorf("output %q: %w", c.Label, err)
+		}
+	}
+	return nil
+}
+
+func (g *generation) openInputs() error {
+	a := g.agent
+	positions := a.buffer.Positions()
+	for _, c := range g.config.Inputs {
+		prefix := inputs.PositionPrefix(c.Kind, c.Label)
+		own := map[string][]byte{}
+		for key, value := range positions {
+			if rest, ok := strings.CutPrefix(key, prefix); ok {
+				own[rest] = value
+			}
+		}
+		in, err := c.Config.New(inputs.Env{Logger: a.log, Host: g.config.Name, Once: a.options.Once, Positions: own, Dir: filepath.Dir(g.config.Path)})
+		if err != nil {
+			return err
+		}
+		g.inputs = append(g.inputs, in)
+	}
+	return nil
+}
+
+func (g *generation) run() {
+	in, stopInputs := context.WithCancel(context.Background())
+	out, stopOutputs := context.WithCancel(context.Background())
+	helpers, stopHelpers := context.WithCancel(context.Background())
+	g.stopInputs, g.stopOutputs, g.stopHelpers = stopInputs, stopOutputs, stopHelpers
+	g.helpers.Go(func() {
+		if err := g.config.Enrichers.Run(helpers); err != nil && helpers.Err() == nil {
+			g.agent.log.Error("enrichment is no longer renewed", "error", err)
+		}
+	})
+	g.helpers.Go(func() { g.tellDeadLetters(helpers) })
+	for _, o := range g.outputs {
+		g.runOutputs.Go(func() {
+			err := outputs.Run(out, o.reader, o.Output, outputs.Options{
+				Kind: o.kind, Label: o.label, Params: o.Params, Logger: g.agent.log.With("output", o.label), Stats: &o.stats,
+				DeadLetters: o.letters, End: g.end,
+			})
+			if err != nil && out.Err() == nil {
+				g.fail(fmt.Errorf("output %q: %w", o.label, err))
+			}
+		})
+	}
+	for _, i := range g.inputs {
+		g.runInputs.Go(func() {
+			if err := i.Run(in, g.pipeline); err != nil && in.Err() == nil {
+				g.fail(err)
+			}
+		})
+	}
+	if g.agent.options.Once {
+		go func() {
+			g.runInputs.Wait()
+			close(g.inputsDone)
+		}()
+	}
+}
+
+// tellDeadLetters appends what outputs have to tell of dead letters. It is apart from them, so that an output never waits for the
+// log that waits for it.
+func (g *generation) tellDeadLetters(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case fill := <-g.letters:
+			if _, err := g.pipeline.Event(ctx, fill); err != nil && ctx.Err() == nil {
+				g.agent.log.Error("dead letter is kept in its file but could not be told", "error", err)
+			}
+		}
+	}
+}
+
+var errTooManyLetters = errors.New("too many dead letters at once")
+
+// tell hands one dead letter over, or says at once that there are too many.
+func (g *generation) tell(_ context.Context, fill func(*event.Event)) error {
+	select {
+	case g.letters <- func(ev *event.Event) {
+		fill(ev)
+		ev.Dataset = event.DatasetPrefix + "deadletter"
+		ev.Created = event.TimeOf(time.Now())
+		if ev.Time == 0 {
+			ev.Time = ev.Created
+		}
+		ev.Host.Name = g.config.Name
+	}:
+		return nil
+	default:
+		return errTooManyLetters
+	}
+}
+
+func (g *generation) fail(err error) {
+	select {
+	case g.failed <- err:
+	default:
+	}
+}
+
+// stop ends the components in the order of the data: inputs, pipeline, log, outputs. Outputs get wait to deliver what is in the
+// log (0: as long as it takes, until ctx ends).
+func (g *generation) stop(ctx context.Context, wait time.Duration) error {
+	g.stopInputs()
+	g.runInputs.Wait()
+	bounded, cancel := ctx, context.CancelFunc(func() {})
+	if wait > 0 {
+		bounded, cancel = context.WithTimeout(ctx, wait)
+	}
+	defer cancel()
+	// What does not get into a full log was never acknowledged: its lines are read again at the next start.
+	drainErr := g.pipeline.Close(bounded)
+	if err := g.agent.buffer.Sync(bounded); err != nil && drainErr == nil {
+		drainErr = err
+	}
+	close(g.end)
+	done := make(chan struct{})
+	go func() { g.runOutputs.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-bounded.Done():
+	}
+	g.stopOutputs()
+	<-done
+	g.stopHelpers()
+	g.helpers.Wait()
+	if drainErr != nil {
+		g.agent.log.Warn("not everything that was read got into the buffer; it is read again at the next start", "error", drainErr)
+	}
+	return g.closeOutputs()
+}
+
+func (g *generation) closeOutputs() (err error) {
+	for _, o := range g.outputs {
+		if cerr := o.Close(); cerr != nil {
+			err = errors.Join(err, fmt.Errorf("close output %q: %w", o.label, cerr))
+		}
+		if o.letters != nil {
+			err = errors.Join(err, o.letters.Close())
+		}
+		if o.reader != nil {
+			if cerr := o.reader.Close(); cerr != nil {
+				err = errors.Join(err, fmt.Errorf("close reader of output %q: %w", o.label, cerr))
+			}
+		}
+	}
+	return err
+}
