@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -435,4 +436,28 @@ func TestRestoredFromBackup(t *testing.T) {
 	r.restart()
 	r.pass()
 	r.want("new")
+}
+
+// TestTruncatedBetweenTwoReads: the file is replaced by as many other bytes while its first chunk is being taken, after
+// its fingerprint was compared.
+func TestTruncatedBetweenTwoReads(t *testing.T) {
+	dir := t.TempDir()
+	r := newRig(t, dir, Config{ChunkSize: 4 << 10, MaxLine: 100})
+	old, _ := long("old", 1000)
+	text, lines := long("new", 1000)
+	r.append("app.log", old)
+	first := true
+	r.tl.mu.Lock()
+	defer r.tl.mu.Unlock()
+	err := r.tl.pass(t.Context(), func(ctx context.Context, c *Chunk) error {
+		if first {
+			first = false
+			r.truncate("app.log")
+			r.append("app.log", text)
+			return nil
+		}
+		return r.emit(ctx, c)
+	})
+	r.check(err)
+	r.want(lines...)
 }
