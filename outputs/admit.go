@@ -77,7 +77,7 @@ func (d *driver) first(ctx, nctx context.Context) (*buffer.Block, error) {
 		if attempts == 1 {
 			d.o.Logger.Error("buffer cannot be read, trying again", "output", d.o.Label, "err", err)
 		}
-		timer := time.NewTimer(backoff(attempts))
+		timer := time.NewTimer(d.o.backoff(attempts))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

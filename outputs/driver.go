@@ -434,16 +434,16 @@ func (d *driver) drop() {
 	d.retry = nil
 }
 
-// The waits between attempts: doubled from the first to the most, and a quarter up or down so that many agents do not come
-// back in one moment.
-const (
-	backoffFirst = 500 * time.Millisecond
-	backoffMost  = 30 * time.Second
-	holdFirst    = 5 * time.Second
-	holdMost     = time.Minute
-)
+// backoff is the wait after so many attempts: doubled from the first to the most, and a quarter up or down so that many
+// agents do not come back in one moment.
+func (o *Options) backoff(attempts int) time.Duration {
+	return jitter(o.RetryFirst, o.RetryMost, attempts)
+}
 
-func backoff(attempts int) time.Duration { return jitter(backoffFirst, backoffMost, attempts) }
+// holdOff is backoff where a person has to act first: some services lock an account that knocks too often.
+func (o *Options) holdOff(attempts int) time.Duration {
+	return jitter(10*o.RetryFirst, 2*o.RetryMost, attempts)
+}
 
 func jitter(first, most time.Duration, attempts int) time.Duration {
 	d := most

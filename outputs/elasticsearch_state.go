@@ -12,7 +12,7 @@ import (
 
 // elasticState is what an elasticsearch output must remember beyond a crash, as lines of text beside the cursor:
 //
-//	b <stream> <rest>      the backing index that answered last is .ds-<stream>-<rest>
+//	b <stream> <rest> ...  the backing indices that answered are .ds-<stream>-<rest>, the last one first
 //	r <epoch>              of ids that had to be changed
 //	s <first> <last>       sequences whose id is <epoch>-<sequence>
 type elasticState struct {
@@ -24,7 +24,15 @@ type elasticState struct {
 	dirty   bool
 }
 
-type backing struct{ stream, rest string }
+// backing is a stream with the ends of its indices' names. It needs more than the last: an item that is in doubt was sent
+// before others that a newer index has answered since.
+type backing struct {
+	stream string
+	rest   []string // last first
+}
+
+// maxBacking is how many rollovers an item may be in doubt for.
+const maxBacking = 8
 
 type seqRange struct{ first, last uint64 }
 
@@ -33,15 +41,19 @@ const maxState = 7 << 10
 
 func (s *elasticState) init() { s.by = map[string]int{} }
 
-// backing returns the index that last answered for a stream, "" where none is known.
-func (s *elasticState) backing(stream []byte) string {
+// backing returns the indices that answered for a stream, the last first; none where none is known.
+func (s *elasticState) backing(stream []byte) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := s.by[string(stream)]
 	if !ok {
-		return ""
+		return nil
 	}
-	return ".ds-" + s.streams[i].stream + "-" + s.streams[i].rest
+	names := make([]string, 0, maxBacking)
+	for _, rest := range s.streams[i].rest {
+		names = append(names, ".ds-"+s.streams[i].stream+"-"+rest)
+	}
+	return names
 }
 
 // answered notes an index that took items. Only backing indices of data streams roll over.
@@ -53,13 +65,17 @@ func (s *elasticState) answered(index []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := s.by[string(stream)]
-	if ok && s.streams[i].rest == string(rest) {
-		return
+	if ok && slices.Contains(s.streams[i].rest, string(rest)) {
+		return // also where answers come in another order than the rollover
 	}
+	b := backing{stream: string(stream)}
 	if ok {
+		b.rest = s.streams[i].rest
 		s.streams = slices.Delete(s.streams, i, i+1)
 	}
-	s.streams = append(s.streams, backing{string(stream), string(rest)})
+	b.rest = slices.Insert(b.rest, 0, string(rest))
+	b.rest = b.rest[:min(len(b.rest), maxBacking)]
+	s.streams = append(s.streams, b)
 	s.reindex()
 	s.dirty = true
 }
@@ -221,7 +237,8 @@ func (s *elasticState) changed() bool {
 	return s.dirty
 }
 
-// text is the state as it is stored; what does not fit is the longest unchanged.
+// text is the state as it is stored. What does not fit is left out: first indices that are long rolled over, then streams
+// that did so long ago.
 func (s *elasticState) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,14 +253,30 @@ func (s *elasticState) text() string {
 			fmt.Fprintf(&sb, "s %d %d\n", r.first, r.last)
 		}
 	}
+	depth := maxBacking
+	for depth > 1 && sb.Len()+s.size(depth) > maxState {
+		depth--
+	}
 	for i := len(s.streams) - 1; i >= 0; i-- {
-		b := s.streams[i]
-		if sb.Len()+len(b.stream)+len(b.rest)+4 > maxState {
+		line := s.streams[i].line(depth)
+		if sb.Len()+len(line) > maxState {
 			break
 		}
-		fmt.Fprintf(&sb, "b %s %s\n", b.stream, b.rest)
+		sb.WriteString(line)
 	}
 	return sb.String()
+}
+
+func (s *elasticState) size(depth int) int {
+	n := 0
+	for i := range s.streams {
+		n += len(s.streams[i].line(depth))
+	}
+	return n
+}
+
+func (b *backing) line(depth int) string {
+	return "b " + b.stream + " " + strings.Join(b.rest[:min(len(b.rest), depth)], " ") + "\n"
 }
 
 // parse takes the text back. Lines that it does not know are of another version, and passed over.
@@ -254,8 +287,8 @@ func (s *elasticState) parse(text string) {
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		switch {
-		case len(f) == 3 && f[0] == "b":
-			s.streams = append(s.streams, backing{f[1], f[2]})
+		case len(f) >= 3 && f[0] == "b":
+			s.streams = append(s.streams, backing{f[1], f[2:]})
 		case len(f) == 2 && f[0] == "r":
 			s.epoch = f[1]
 		case len(f) == 3 && f[0] == "s":

@@ -53,8 +53,8 @@ func (o *elasticOutput) Write(ctx context.Context, b *Batch) error {
 	return o.judge(r, b)
 }
 
-// lookup asks for the items that an earlier attempt may have written, in the index that answered then: after a rollover the
-// server would take the same id once more. unsure says that it could not ask.
+// lookup asks for the items that an earlier attempt may have written, in the indices that answered since: after a rollover
+// the server would take the same id once more. unsure says that it could not ask.
 func (o *elasticOutput) lookup(ctx context.Context, b *Batch) (there map[int]bool, unsure bool, err error) {
 	var (
 		refs  []elastic.Ref
@@ -74,7 +74,7 @@ func (o *elasticOutput) lookup(ctx context.Context, b *Batch) (there map[int]boo
 		for i := range p.Ends {
 			if p.MayBeTaken(i) {
 				item := p.Item(items, i)
-				if index := o.state.backing(StreamOf(item)); index != "" {
+				for _, index := range o.state.backing(StreamOf(item)) {
 					refs = append(refs, elastic.Ref{Index: index, ID: o.state.id(p.Seq(i), IDOf(item))})
 					which = append(which, n)
 				}
@@ -194,7 +194,8 @@ func (o *elasticOutput) countPossible(r *request, b *Batch) error {
 		if err != nil {
 			return err
 		}
-		if was := o.state.backing(StreamOf(p.Item(items, at))); was != "" && was != string(r.answer.IndexOf(i)) {
+		// With one index known, and that the one that answers, the id itself has been the check.
+		if was := o.state.backing(StreamOf(p.Item(items, at))); len(was) > 1 || len(was) == 1 && was[0] != string(r.answer.IndexOf(i)) {
 			o.possible.Add(1)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatebook/gatebook/buffer"
 	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/internal/fsx"
 )
 
 // testLog is a real log that tests append to.
@@ -19,8 +20,10 @@ type testLog struct {
 	total int
 }
 
-func openLog(t testing.TB, dir, epoch string) *testLog {
-	l, err := buffer.Open(buffer.Options{Dir: dir, Flush: time.Millisecond, Logger: quiet(), Reserve: -1})
+func openLog(t testing.TB, dir, epoch string) *testLog { return openLogFS(t, fsx.OS{}, dir, epoch) }
+
+func openLogFS(t testing.TB, fs fsx.FS, dir, epoch string) *testLog {
+	l, err := buffer.Open(buffer.Options{Dir: dir, Flush: time.Millisecond, Logger: quiet(), Reserve: -1, FS: fs})
 	if err != nil {
 		t.Fatal(err)
 	}

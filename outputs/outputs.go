@@ -192,6 +192,8 @@ type Options struct {
 	CommitEvery time.Duration // 0 is 1 s
 	CommitItems int           // 0 is 100,000
 	LeaseAhead  uint64        // 0 is 131,072
+	RetryFirst  time.Duration // wait after the first failure, doubled with each; 0 is 500 ms
+	RetryMost   time.Duration // 0 is 30 s
 	// StreamOutstanding is how many items of one stream may wait while others go on; 0 is a quarter of MaxOutstanding.
 	StreamOutstanding int
 }
@@ -223,6 +225,12 @@ func (o *Options) setDefaults() {
 	}
 	if o.CommitItems <= 0 {
 		o.CommitItems = 100_000
+	}
+	if o.RetryFirst <= 0 {
+		o.RetryFirst = 500 * time.Millisecond
+	}
+	if o.RetryMost <= 0 {
+		o.RetryMost = 30 * time.Second
 	}
 	if o.LeaseAhead == 0 {
 		o.LeaseAhead = 1 << 17

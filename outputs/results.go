@@ -58,7 +58,7 @@ func (d *driver) failed(j *job, err *RequestError, now time.Time) {
 	if (err.TooLarge || err.Suspect) && d.split(j, err, now) {
 		return
 	}
-	d.gate.fail(now, err.Hold)
+	d.gate.fail(now, &d.o, err.Hold)
 	d.st.retried.Add(int64(j.batch.Len))
 	d.trouble.set("request", &Problem{Host: err.Host, Status: err.Status, Text: err.Error(), Remedy: err.Remedy, Hold: err.Hold})
 	j.due = time.Time{} // the gate says when
@@ -171,7 +171,7 @@ func (d *driver) taken(j *job, partial *PartialError, now time.Time) {
 		d.failed(j, &RequestError{Err: err}, now)
 		return
 	}
-	j.batch, j.due = rest, now.Add(backoff(j.attempts))
+	j.batch, j.due = rest, now.Add(d.o.backoff(j.attempts))
 	d.retry = append(d.retry, j)
 }
 
@@ -240,7 +240,7 @@ func (d *driver) refused(j *job, p *Part, i, n int, e *ItemError, now time.Time)
 	if p.from == nil {
 		w := j.items[n]
 		w.unknown = unknown
-		w.wait(e, now)
+		w.wait(e, &d.o, now)
 		w.stream.waiting = append(w.stream.waiting, w)
 		return true
 	}
@@ -258,15 +258,15 @@ func (d *driver) refused(j *job, p *Part, i, n int, e *ItemError, now time.Time)
 	w := &waiting{seq: p.Seq(i), unknown: unknown}
 	p.from.left--
 	d.keep(s, p.from, w, p.Item(items, i))
-	w.wait(e, now)
+	w.wait(e, &d.o, now)
 	return true
 }
 
-func (w *waiting) wait(e *ItemError, now time.Time) {
+func (w *waiting) wait(e *ItemError, o *Options, now time.Time) {
 	w.attempts++
 	w.due = now
 	if e.Verdict == Again {
-		w.due = now.Add(backoff(w.attempts))
+		w.due = now.Add(o.backoff(w.attempts))
 	}
 }
 
@@ -374,7 +374,7 @@ func (d *driver) judgeStreams(j *job, partial *PartialError, now time.Time) {
 		if taken[name] > 0 {
 			continue
 		}
-		d.stream(name).fail(now, e.Remedy != "")
+		d.stream(name).fail(now, &d.o, e.Remedy != "")
 		d.trouble.set("stream "+name, &Problem{Host: partial.Host, Stream: name, Status: e.Status, Text: e.Type + ": " + e.Reason, Remedy: e.Remedy, Hold: e.Remedy != ""})
 	}
 	for name := range taken {
@@ -382,7 +382,7 @@ func (d *driver) judgeStreams(j *job, partial *PartialError, now time.Time) {
 	}
 	if busy*2 >= j.batch.Len && busy > 0 {
 		d.press++
-		d.pause = now.Add(min(backoff(d.press), 5*time.Second))
+		d.pause = now.Add(min(d.o.backoff(d.press), 5*time.Second))
 	} else {
 		d.press, d.pause = 0, time.Time{}
 	}

@@ -141,7 +141,7 @@ func (d *driver) collect(s *stream, j *job, sel *selection, now time.Time, most 
 			var err error
 			if item, err = d.r.Item(w.seq); err != nil {
 				w.attempts++
-				w.due = now.Add(backoff(w.attempts))
+				w.due = now.Add(d.o.backoff(w.attempts))
 				d.trouble.set("read", &Problem{Text: err.Error()})
 				rest = append(rest, w)
 				continue
@@ -174,13 +174,13 @@ func (s *stream) nextDue() (time.Time, bool) {
 }
 
 // fail notes that nothing of the stream was taken.
-func (s *stream) fail(now time.Time, hold bool) {
+func (s *stream) fail(now time.Time, o *Options, hold bool) {
 	s.troubled = true
 	s.attempts++
 	if hold {
-		s.due = now.Add(jitter(holdFirst, holdMost, s.attempts))
+		s.due = now.Add(o.holdOff(s.attempts))
 	} else {
-		s.due = now.Add(backoff(s.attempts))
+		s.due = now.Add(o.backoff(s.attempts))
 	}
 }
 

@@ -33,16 +33,16 @@ func (g *gate) open(now time.Time, running int) bool {
 }
 
 // fail closes the gate. Failures of requests that were under way when it closed do not count.
-func (g *gate) fail(now time.Time, hold bool) {
+func (g *gate) fail(now time.Time, o *Options, hold bool) {
 	if g.closed && !g.probing {
 		return
 	}
 	g.closed, g.probing = true, false
 	g.attempts++
 	if hold {
-		g.until = now.Add(jitter(holdFirst, holdMost, g.attempts))
+		g.until = now.Add(o.holdOff(g.attempts))
 	} else {
-		g.until = now.Add(backoff(g.attempts))
+		g.until = now.Add(o.backoff(g.attempts))
 	}
 }
 
