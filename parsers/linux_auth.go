@@ -146,6 +146,12 @@ func authText(ev *event.Event, l *syslogLine, text string) verdict {
 		return known(accountText(ev, program, text))
 	case "polkitd", "pkexec", "polkit-agent-helper-1":
 		return known(polkitText(ev, text))
+	case "doas":
+		return known(doasText(ev, text))
+	case "unix_chkpwd":
+		return known(chkpwdText(ev, text))
+	case "sftp-server", "internal-sftp":
+		return known(sftpText(ev, text))
 	case "dropbear":
 		return known(dropbearText(ev, text))
 	case "ftpd", "vsftpd", "klogind", "rlogind", "rshd", "telnetd", "in.telnetd", "in.ftpd", "xinetd", "gdm-binary":

@@ -228,6 +228,22 @@ func pamDirectory(ev *event.Event, o *pamOrigin, s string) bool {
 	return pamPassword(ev, o, s)
 }
 
+// chkpwdText reads pam_unix's helper: "password check failed for user (alice)".
+func chkpwdText(ev *event.Event, s string) bool {
+	if user, ok := strings.CutPrefix(s, "password check failed for user ("); ok {
+		ev.User.Name = strings.TrimSuffix(user, ")")
+		return refuse(ev, "pam.check_pass", event.LoginDetail, reasonBadPassword)
+	}
+	if user, ok := strings.CutPrefix(s, "could not obtain user info ("); ok {
+		ev.User.Name = strings.TrimSuffix(user, ")")
+		return refuse(ev, "pam.check_pass", event.LoginDetail, reasonInvalidUser)
+	}
+	if s == "check pass; user unknown" {
+		return refuse(ev, "pam.check_pass", event.LoginDetail, reasonInvalidUser)
+	}
+	return note(ev, "pam.message")
+}
+
 // cutLast2 is strings.Cut around the last sep.
 func cutLast2(s, sep string) (before, after string, found bool) {
 	if i := strings.LastIndex(s, sep); i >= 0 {

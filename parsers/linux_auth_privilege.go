@@ -101,6 +101,33 @@ func setCommand(ev *event.Event, command string) {
 	ev.Process.Executable, _ = word(command)
 }
 
+// doasText reads "alice ran command apt update as root from /home/alice", "command not permitted for alice: apt update" and
+// "failed auth for alice".
+func doasText(ev *event.Event, s string) bool {
+	if user, rest, ok := strings.Cut(s, " ran command "); ok {
+		ev.User.Name = user
+		command, folder, _ := cutLast(rest, " from ")
+		command, to, found := cutLast(command, " as ")
+		if found {
+			ev.NeedUserEffective().Name = to
+		}
+		ev.Process.WorkingDirectory = folder
+		setCommand(ev, command)
+		return say(ev, "doas.command", event.CommandRun, event.Success)
+	}
+	if rest, ok := strings.CutPrefix(s, "command not permitted for "); ok {
+		user, command, _ := strings.Cut(rest, ": ")
+		ev.User.Name = user
+		setCommand(ev, command)
+		return refuse(ev, "doas.refused", event.CommandRun, "command not allowed")
+	}
+	if user, ok := strings.CutPrefix(s, "failed auth for "); ok {
+		ev.User.Name = user
+		return refuse(ev, "doas.refused", event.CommandRun, reasonBadPassword)
+	}
+	return false
+}
+
 // suText reads what su itself writes; what PAM writes under its name is a detail of it.
 func suText(ev *event.Event, s string) bool {
 	switch {

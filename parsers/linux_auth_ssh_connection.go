@@ -429,6 +429,28 @@ func sshdSessionWho(ev *event.Event, s string) {
 	}
 }
 
+// sftpText reads "session opened for local user alice from [ADDRESS]" and its end; all else is about files.
+func sftpText(ev *event.Event, s string) bool {
+	rest, opened := strings.CutPrefix(s, "session opened for local user ")
+	closed := false
+	if !opened {
+		rest, closed = strings.CutPrefix(s, "session closed for local user ")
+	}
+	if !opened && !closed {
+		return note(ev, "sftp.message")
+	}
+	user, tail, ok := cutLast(rest, " from ")
+	if !ok {
+		return false
+	}
+	ev.User.Name = user
+	address(ev, tail)
+	if opened {
+		return say(ev, "sftp.opened", event.LoginDetail, event.Success)
+	}
+	return say(ev, "sftp.closed", event.LoginDetail, event.Success)
+}
+
 // sshdServer reads what the server says about itself.
 func sshdServer(ev *event.Event, s string) bool {
 	switch {
@@ -461,7 +483,7 @@ var sshdNotices = [...]string{
 	"Postponed ", "Refused ", "Rejected ", "rexec_", "monitor_", "chroot ", "Authorized to ", "Authorized principal",
 	"Corrected ", "Certificate ", "certificate ", "AuthorizedKeys", "AuthorizedPrincipals", "hostkeys_", "get_socket_address",
 	"sendmsg", "recvmsg", "Network error", "Starting ", "Stopping ", "Shutting down", "succeeded", "startup", "shutdown",
-	"fork of ", "auth_", "shadow ", "nss_", "rsa_", "Keyboard", "Disallowed", "banner ", "debug",
+	"fork of ", "Received request ", "refused ", "Client ", "Terminating", "auth_", "shadow ", "nss_", "rsa_", "Keyboard", "Disallowed", "banner ", "debug",
 }
 
 func sshdNotice(ev *event.Event, s string) bool {

@@ -134,6 +134,7 @@ func sshdDetails(ev *event.Event, s string) {
 	}
 	keyType, rest := word(s[2:])
 	print, rest := word(rest)
+	print = strings.TrimSuffix(print, ",") // hostbased: RSA SHA256:..., client user "alice", client host "h"
 	if !isFingerprint(print) {
 		ev.Label("auth_info", s[2:])
 		return

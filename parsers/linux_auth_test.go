@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"encoding/csv"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -206,4 +208,38 @@ func within(text, s string) bool {
 	}
 	a, b := uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(unsafe.Pointer(unsafe.StringData(s)))
 	return b >= a && b+uintptr(len(s)) <= a+uintptr(len(text))
+}
+
+// Every code that the parser gives stands in its page.
+func TestLinuxAuthCodesAreDocumented(t *testing.T) {
+	root := testkit.RepoRoot(t)
+	page, err := os.ReadFile(filepath.Join(root, "docs/parsers/linux_auth.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := filepath.Glob("linux_auth*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile(`"((?:sshd|sftp|pam|sudo|doas|su|pkexec|polkit|account|login|ftpd|vsftpd|klogind|xinetd|telnetd|dropbear|gdm|` +
+		`logind|systemd|cron|anacron|atd|run_parts|syslog)\.[a-z_]+)"`)
+	found := 0
+	for _, name := range sources {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range code.FindAllSubmatch(b, -1) {
+			found++
+			if !bytes.Contains(page, append(append([]byte("`"), m[1]...), '`')) {
+				t.Errorf("%s: code %s is not in docs/parsers/linux_auth.md", name, m[1])
+			}
+		}
+	}
+	if found < 150 {
+		t.Errorf("only %d codes found in the sources", found)
+	}
 }
