@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/query"
+)
+
+// QueryOptions bound an answer.
+type QueryOptions struct {
+	From, To    time.Time // of @timestamp: From <= t < To; zero: no bound
+	Limit       int       // 0: all
+	OldestFirst bool      // else the newest come first
+}
+
+// Query gives the documents of the events that match. A document is valid until the next one. The first error ends it. Breaking off
+// the loop is fine at any time.
+func (s *Store) Query(ctx context.Context, where query.Expr, o QueryOptions) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		text, args := condition(where, o)
+		text = "SELECT doc FROM event WHERE " + text + " ORDER BY timestamp"
+		if o.OldestFirst {
+			text += ", id"
+		} else {
+			text += " DESC, id DESC"
+		}
+		if o.Limit > 0 {
+			text += " LIMIT ?"
+			args = append(args, o.Limit)
+		}
+		rows, err := s.readers.QueryContext(ctx, text, args...)
+		if err != nil {
+			yield(nil, s.queryError(err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var doc sql.RawBytes
+			if err := rows.Scan(&doc); err != nil {
+				yield(nil, s.queryError(err))
+				return
+			}
+			if !yield(doc, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(nil, s.queryError(err))
+		}
+	}
+}
+
+// Count tells how many events match.
+func (s *Store) Count(ctx context.Context, where query.Expr, o QueryOptions) (int64, error) {
+	text, args := condition(where, o)
+	var n int64
+	if err := s.readers.QueryRowContext(ctx, "SELECT count(*) FROM event WHERE "+text, args...).Scan(&n); err != nil {
+		return 0, s.queryError(err)
+	}
+	return n, nil
+}
+
+func (s *Store) queryError(err error) error {
+	return fmt.Errorf("query store %s: %w", s.options.Dir, explain(err, s.path))
+}
+
+func condition(where query.Expr, o QueryOptions) (string, []any) {
+	all := query.And{}
+	if where != nil {
+		all.Of = append(all.Of, where)
+	}
+	at := func(op query.Op, t time.Time) {
+		if !t.IsZero() {
+			all.Of = append(all.Of, query.Compare{Field: query.Field{ID: event.FieldTimestamp}, Op: op,
+				Value: query.Value{Kind: event.Int, Int: t.UnixNano()}})
+		}
+	}
+	at(query.Ge, o.From)
+	at(query.Lt, o.To)
+	return query.SQL(all)
+}
+
+// Tally is a value and how many events have it.
+type Tally struct {
+	Name  string
+	Count int64
+}
+
+// Stats is what the store holds.
+type Stats struct {
+	Rows           int64
+	Bytes          int64 // of the database file
+	Oldest, Newest time.Time
+	Outcomes       []Tally // "login failure", most first
+	Users          []Tally // the ten with most events
+	Addresses      []Tally // the ten with most events
+}
+
+// Stats counts the events that match; nil matches all. Tallies are of the matching events as well.
+func (s *Store) Stats(ctx context.Context, where query.Expr) (Stats, error) {
+	var st Stats
+	text, args := condition(where, QueryOptions{})
+	var oldest, newest sql.NullInt64
+	err := s.readers.QueryRowContext(ctx, "SELECT count(*), min(timestamp), max(timestamp) FROM event WHERE "+text, args...).
+		Scan(&st.Rows, &oldest, &newest)
+	if err == nil {
+		err = s.readers.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&st.Bytes)
+	}
+	if err != nil {
+		return st, s.queryError(err)
+	}
+	st.Oldest, st.Newest = event.Time(oldest.Int64).Std(), event.Time(newest.Int64).Std()
+	for _, t := range []struct {
+		to   *[]Tally
+		text string
+	}{
+		{&st.Outcomes, "SELECT coalesce(event_action || ' ', '') || coalesce(event_outcome, ''), count(*) AS n FROM event WHERE " + text +
+			" GROUP BY event_action, event_outcome ORDER BY n DESC, 1"},
+		{&st.Users, "SELECT user_name, count(*) AS n FROM event WHERE user_name IS NOT NULL AND " + text +
+			" GROUP BY user_name ORDER BY n DESC, 1 LIMIT 10"},
+		{&st.Addresses, "SELECT source_ip, count(*) AS n FROM event WHERE source_ip IS NOT NULL AND " + text +
+			" GROUP BY source_ip ORDER BY n DESC, 1 LIMIT 10"},
+	} {
+		if *t.to, err = s.tally(ctx, t.text, args); err != nil {
+			return st, s.queryError(err)
+		}
+	}
+	return st, nil
+}
+
+func (s *Store) tally(ctx context.Context, text string, args []any) ([]Tally, error) {
+	rows, err := s.readers.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []Tally
+	for rows.Next() {
+		var name any
+		var t Tally
+		if err := rows.Scan(&name, &t.Count); err != nil {
+			return nil, err
+		}
+		t.Name = shown(name)
+		list = append(list, t)
+	}
+	return list, rows.Err()
+}

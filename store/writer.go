@@ -1,0 +1,313 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"unsafe"
+
+	"modernc.org/sqlite"
+
+	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/query"
+)
+
+const (
+	schemaVersion = 1
+	rowsAtOnce    = 16 // of one INSERT
+)
+
+// schema is run once. The time index holds what the usual questions filter by, so that they need not read documents.
+func schema() string {
+	var b strings.Builder
+	b.WriteString("CREATE TABLE cursor (log TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;\nCREATE TABLE event (id INTEGER PRIMARY KEY")
+	for _, id := range columns {
+		name, _ := query.ColumnName(id)
+		b.WriteString(", " + name + " " + columnType(id))
+	}
+	b.WriteString(", doc TEXT NOT NULL);\n")
+	b.WriteString("CREATE INDEX event_time ON event (timestamp, event_dataset, event_action, event_outcome);\n")
+	for _, f := range []event.FieldID{event.FieldUserName, event.FieldGatebookUserKey, event.FieldSourceIp} {
+		name, _ := query.ColumnName(f)
+		fmt.Fprintf(&b, "CREATE INDEX event_%s ON event (%s, timestamp) WHERE %s IS NOT NULL;\n", name, name, name)
+	}
+	fmt.Fprintf(&b, "PRAGMA user_version = %d;\n", schemaVersion)
+	return b.String()
+}
+
+func columnType(id event.FieldID) string {
+	switch event.Fields[id].Type {
+	case event.DateTime, event.Integer:
+		return "INTEGER"
+	case event.IP:
+		return "BLOB"
+	}
+	return "TEXT"
+}
+
+// writer is the one connection that writes. It speaks to the driver itself: database/sql would convert and check every value
+// of every row again.
+type writer struct {
+	conn       driver.Conn
+	many, one  driver.StmtExecContext
+	begin, end driver.StmtExecContext
+	undo, move driver.StmtExecContext
+	statements []driver.Stmt
+
+	args   []driver.NamedValue
+	dict   dictionary
+	cursor map[string]uint64
+}
+
+// connector opens connections for database/sql.
+type connector struct{ dsn string }
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
+func (c connector) Driver() driver.Driver                        { return registered }
+
+// registered is the driver instance that the functions are registered with.
+var registered = func() driver.Driver {
+	db, err := sql.Open("sqlite", "") // opens nothing: it only names the driver
+	if err != nil {
+		return &sqlite.Driver{}
+	}
+	defer db.Close()
+	return db.Driver()
+}()
+
+func openWriter(path string) (w *writer, err error) {
+	conn, err := registered.Open(dsn(path, false))
+	if err != nil {
+		return nil, err
+	}
+	w = &writer{conn: conn, cursor: map[string]uint64{}, dict: dictionary{}}
+	defer func() {
+		if err != nil {
+			w.close()
+			w = nil
+		}
+	}()
+	version, err := w.number("PRAGMA user_version")
+	if err != nil {
+		return w, err
+	}
+	pages, err := w.number("PRAGMA page_count")
+	if err != nil {
+		return w, err
+	}
+	if version == 0 && pages == 0 {
+		if err := w.exec("PRAGMA page_size = 8192", "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL",
+			"BEGIN IMMEDIATE", schema(), "COMMIT"); err != nil {
+			return w, err
+		}
+	} else if err := checkVersion(int(version)); err != nil {
+		return w, err
+	}
+	// FULL: a commit is on the disk when it returns, which is when the log may forget. A batch is one commit, so that costs little.
+	if err := w.exec("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 2000",
+		"PRAGMA journal_size_limit = 67108864"); err != nil {
+		return w, err
+	}
+	return w, w.prepare()
+}
+
+func (w *writer) prepare() error {
+	insert := "INSERT INTO event ("
+	marks := "("
+	for _, id := range columns {
+		name, _ := query.ColumnName(id)
+		insert, marks = insert+name+", ", marks+"?,"
+	}
+	insert, marks = insert+"doc) VALUES ", marks+"?)"
+	for _, s := range []struct {
+		to   *driver.StmtExecContext
+		text string
+	}{
+		{&w.one, insert + marks}, {&w.many, insert + marks + strings.Repeat(","+marks, rowsAtOnce-1)},
+		{&w.begin, "BEGIN IMMEDIATE"}, {&w.end, "COMMIT"}, {&w.undo, "ROLLBACK"},
+		{&w.move, "INSERT INTO cursor (log, seq) VALUES (?, ?) ON CONFLICT (log) DO UPDATE SET seq = excluded.seq"},
+	} {
+		st, err := w.conn.Prepare(s.text)
+		if err != nil {
+			return err
+		}
+		w.statements = append(w.statements, st)
+		run, ok := st.(driver.StmtExecContext)
+		if !ok {
+			return errors.New("the SQLite driver has no ExecContext")
+		}
+		*s.to = run
+	}
+	w.args = make([]driver.NamedValue, rowsAtOnce*(len(columns)+1))
+	for i := range w.args {
+		w.args[i].Ordinal = i + 1
+	}
+	return nil
+}
+
+func (w *writer) exec(texts ...string) error {
+	for _, text := range texts {
+		if _, err := w.conn.(driver.ExecerContext).ExecContext(context.Background(), text, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// number asks for one number.
+func (w *writer) number(text string, args ...driver.NamedValue) (int64, error) {
+	rows, err := w.conn.(driver.QueryerContext).QueryContext(context.Background(), text, args)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	dest := make([]driver.Value, len(rows.Columns()))
+	if err := rows.Next(dest); err != nil {
+		return 0, err
+	}
+	n, _ := dest[0].(int64)
+	return n, nil
+}
+
+func (w *writer) close() error {
+	var errs []error
+	for _, s := range w.statements {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(append(errs, w.conn.Close())...)
+}
+
+// append is Store.Append within the lock.
+func (w *writer) append(ctx context.Context, items []Item, logID string, upTo uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	last, known, err := w.last(logID)
+	if err != nil {
+		return err
+	}
+	if known && upTo <= last {
+		return nil
+	}
+	if known {
+		kept := items[:0:0]
+		for i := range items {
+			if items[i].Seq > last {
+				kept = items[i:] // ascending: the rest is new as well
+				break
+			}
+		}
+		items = kept
+	}
+	bg := context.Background() // a transaction is finished or undone, not left
+	if _, err := w.begin.ExecContext(bg, nil); err != nil {
+		return err
+	}
+	if err := w.rows(bg, items, logID, upTo); err != nil {
+		_, _ = w.undo.ExecContext(bg, nil) // after a full disk SQLite has undone it already
+		return err
+	}
+	w.cursor[logID] = upTo
+	return nil
+}
+
+func (w *writer) rows(ctx context.Context, items []Item, logID string, upTo uint64) error {
+	for len(items) > 0 {
+		n, st := rowsAtOnce, w.many
+		if len(items) < n {
+			n, st = 1, w.one
+		}
+		width := len(columns) + 1
+		for i := range n {
+			w.fill(w.args[i*width:(i+1)*width], &items[i])
+		}
+		if _, err := st.ExecContext(ctx, w.args[:n*width]); err != nil {
+			return err
+		}
+		items = items[n:]
+	}
+	for i := range w.args { // the batch's memory is not ours to hold
+		w.args[i].Value = nil
+	}
+	if _, err := w.move.ExecContext(ctx, []driver.NamedValue{{Ordinal: 1, Value: logID}, {Ordinal: 2, Value: int64(upTo)}}); err != nil {
+		return err
+	}
+	_, err := w.end.ExecContext(ctx, nil)
+	return err
+}
+
+// last is the cursor of a log.
+func (w *writer) last(logID string) (uint64, bool, error) {
+	if n, ok := w.cursor[logID]; ok {
+		return n, true, nil
+	}
+	arg := driver.NamedValue{Ordinal: 1, Value: logID}
+	n, err := w.number("SELECT coalesce((SELECT seq FROM cursor WHERE log = ?), -1)", arg)
+	if err != nil || n < 0 {
+		return 0, false, err
+	}
+	w.cursor[logID] = uint64(n)
+	return uint64(n), true, nil
+}
+
+// fill sets the values of one row.
+func (w *writer) fill(args []driver.NamedValue, it *Item) {
+	ev := it.Event
+	for i, id := range columns {
+		args[i].Value = w.column(ev, id)
+	}
+	args[len(columns)].Value = unsafe.String(unsafe.SliceData(it.Doc), len(it.Doc)) // bound and copied before Exec returns
+}
+
+// column is what a column holds: nanoseconds of a time, bytes of an address, lower case of user names, nil for nothing.
+func (w *writer) column(ev *event.Event, id event.FieldID) driver.Value {
+	switch id {
+	case event.FieldTimestamp:
+		if ev.Time == 0 {
+			return nil
+		}
+		return int64(ev.Time)
+	case event.FieldSourceIp:
+		a, err := netip.ParseAddr(ev.Source.IP)
+		if err != nil {
+			return nil
+		}
+		return query.AddressBytes(a)
+	}
+	v := ev.Get(id)
+	switch v.Kind {
+	case event.None, event.List, event.JSON:
+		return nil
+	case event.Str:
+		if query.Folds(id) {
+			return w.dict.boxed(strings.ToLower(v.Str))
+		}
+		return w.dict.boxed(v.Str)
+	case event.Num:
+		return v.Num
+	}
+	return v.Int
+}
+
+// dictionary keeps texts that come again and again (actions, hosts, users) in the form that the driver takes, which would
+// else be an allocation each time.
+type dictionary map[string]driver.Value
+
+func (d dictionary) boxed(s string) driver.Value {
+	if v, ok := d[s]; ok {
+		return v
+	}
+	if len(d) >= 4096 {
+		clear(d)
+	}
+	s = strings.Clone(s)
+	v := driver.Value(s)
+	if len(s) <= 128 {
+		d[s] = v
+	}
+	return v
+}
