@@ -55,14 +55,14 @@ func (t *Tailer) peekNow(path string) (p peek) {
 	p = peek{info: in, prefix: make([]byte, min(int64(t.peekSize), in.size))}
 	n, err := preadFull(fd, p.prefix, 0)
 	p.prefix, p.err = p.prefix[:n], err
-	if err == nil && strings.HasSuffix(path, ".gz") && isGzip(p.prefix) {
+	if err == nil && strings.HasSuffix(path, ".gz") && (isGzip(p.prefix) || n == 0) {
 		p.gzip = true
 		p.prefix = make([]byte, t.peekSize)
 		gz := gzStream{fd: fd}
 		n, err := gz.readAt(p.prefix, 0)
 		p.prefix = p.prefix[:n]
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			p.err = err
+			p.err = err // damaged
 		}
 	}
 	return p
@@ -289,6 +289,10 @@ func (t *Tailer) isCopy(f found, p peek, kin *families) bool {
 			return false
 		}
 		tried[s] = true
+		if !s.buried && len(p.prefix) < s.fp.n && t.beginsLike(s, p) {
+			t.held[p.info.id] = hold{of: s, size: p.info.size, mtime: p.info.mtime, seen: t.scanNo}
+			return true
+		}
 		return s.fp.fits(p.prefix) && t.adopt(s, f, p)
 	}
 	for _, name := range originals(f.path) {
@@ -306,6 +310,24 @@ func (t *Tailer) isCopy(f found, p peek, kin *families) bool {
 		}
 	}
 	return false
+}
+
+// beginsLike says whether a file that is still shorter than the fingerprint of s may be a copy of it in the making.
+// The answer is yes, too, where s was truncated since: the copy was complete by then and is looked at again.
+func (t *Tailer) beginsLike(s *source, p peek) bool {
+	if err := t.openSource(s); err != nil {
+		return false
+	}
+	b := make([]byte, len(p.prefix))
+	n, err := s.readAt(b, 0)
+	if err != nil {
+		return false
+	}
+	if string(b[:n]) == string(p.prefix) {
+		return true
+	}
+	same, err := t.verify(s)
+	return err == nil && !same
 }
 
 // adopt is isCopy for one possible original whose fingerprint the file has.

@@ -461,3 +461,29 @@ func TestTruncatedBetweenTwoReads(t *testing.T) {
 	r.check(err)
 	r.want(lines...)
 }
+
+// TestCopyInTheMaking: the copy is seen while it is empty, and while it is shorter than the fingerprint.
+func TestCopyInTheMaking(t *testing.T) {
+	for _, ext := range []string{".1", ".1.gz"} {
+		dir := t.TempDir()
+		r := newRig(t, dir, Config{Paths: []string{filepath.Join(dir, "app.log*")}})
+		text, lines := long("x", 100)
+		r.append("app.log", text)
+		r.pass()
+		r.want(lines...)
+		copied := text
+		if ext == ".1.gz" {
+			copied = string(compressed([]byte(text)))
+		}
+		r.append("app.log"+ext, "")
+		r.pass()
+		r.append("app.log"+ext, copied[:100])
+		r.pass()
+		r.append("app.log"+ext, copied[100:])
+		r.truncate("app.log")
+		r.append("app.log", "fresh\n")
+		r.pass()
+		r.pass()
+		r.want("fresh")
+	}
+}
