@@ -90,8 +90,10 @@ func (p *autoParser) choose(blocks []string) error {
 		_, isAuto := parser.(*autoParser)
 		_, isRaw := parser.(rawParser)
 		switch {
-		case (isAuto || isRaw) && p.try != nil:
-			p.body.Errorf("try", "%q takes every line or is auto itself; leave it out", name)
+		case isAuto && p.try != nil:
+			p.body.Errorf("try", "%q picks parsers itself; leave it out", name)
+		case isRaw && p.try != nil:
+			p.body.Errorf("try", "%q takes every line; leave it out", name)
 		case !isAuto && !isRaw && !have[parser]:
 			have[parser] = true
 			p.candidates = append(p.candidates, newCandidate(name, parser))

@@ -48,12 +48,13 @@ func newCSV(label string, body *conf.Body, o Options) (Parser, error) {
 		}
 		if seen[c] {
 			body.Errorf("columns", "column %d: %q is given twice", i+1, c)
+			continue
 		}
 		seen[c] = true
 		sources = append(sources, c)
 	}
 	if p.format.delimiter == p.format.quote {
-		body.Errorf("quote", "is the same as the delimiter")
+		body.Errorf("delimiter", "is the same as the quote")
 	}
 	p.header = body.Bool("header", true)
 	if p.columns == nil {

@@ -96,7 +96,7 @@ type filling struct {
 	received event.Time
 	hits     [maxTables]*code
 	slots    [maxSlots]string
-	badTime  bool
+	number   string // numeric status or entry: event.code where nothing else is
 }
 
 func (m *mapping) begin(ev *event.Event, received event.Time) filling {
@@ -133,7 +133,6 @@ func (f *filling) set(t *target, text string) {
 		}
 		at, ok := f.m.times.read(text, f.received)
 		if !ok {
-			f.badTime = true
 			f.reject(t, text)
 			return
 		}
@@ -153,6 +152,11 @@ func (f *filling) set(t *target, text string) {
 		f.label(t.key, text)
 	case toCoded, toAction, toOutcome:
 		f.coded(t, text)
+	case toJSON:
+		// Elasticsearch takes nothing but objects there.
+		if text[0] != '{' || ev.Set(t.id, text) != nil {
+			f.reject(t, text)
+		}
 	default:
 		if c := f.lookup(t, text); c != nil && c.name != "" {
 			text = c.name
@@ -198,7 +202,7 @@ func (f *filling) coded(t *target, text string) {
 			f.reject(t, text)
 			return
 		}
-		f.ownCode(t, text)
+		f.label(t.key, text)
 	default:
 		to := &ev.Status
 		if t.id == event.FieldGatebookEntryCode {
@@ -208,6 +212,9 @@ func (f *filling) coded(t *target, text string) {
 		switch {
 		case numeric:
 			to.Code = event.LongOf(n)
+			if to == &ev.Status || f.number == "" {
+				f.number = text
+			}
 		default:
 			to.Name = text
 			f.ownCode(t, text)
@@ -282,6 +289,9 @@ func (f *filling) finish(text string) {
 	}
 	for i := range m.defaultLists {
 		m.defaultLists[i].set(ev)
+	}
+	if ev.Code == "" && !m.codeTaken {
+		ev.Code = f.number
 	}
 	fitType(ev)
 	if ev.Time == 0 && m.hasTime {

@@ -31,7 +31,7 @@ func sentence(ev *event.Event, text string) string {
 	if what == "" {
 		what = ev.Code
 	}
-	if what == "" && ev.Reason == "" && (who == "" || text != "") {
+	if what == "" && ev.Reason == "" {
 		return text
 	}
 	return writeSentence(ev, who, what)
@@ -57,6 +57,9 @@ func writeSentence(ev *event.Event, who, what string) string {
 	if what == "" {
 		what = "event"
 	}
+	if ev.Action == event.ActionNone && ev.Status.Code.Valid {
+		b = append(b, "status "...)
+	}
 	start := len(b)
 	b = append(b, what...)
 	if ev.Action != event.ActionNone && what == ev.Action.String() {
@@ -67,6 +70,7 @@ func writeSentence(ev *event.Event, who, what string) string {
 		}
 	}
 	switch {
+	case ev.Reason == what:
 	case ev.Reason != "":
 		b = append(append(b, ", "...), ev.Reason...)
 	case ev.Outcome != "" && ev.Outcome != event.Unknown:

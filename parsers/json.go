@@ -3,7 +3,6 @@ package parsers
 import (
 	"errors"
 	"strconv"
-	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -35,10 +34,9 @@ func (p *jsonParser) Parse(line Line, ev *event.Event) error {
 	if !gjson.Valid(line.Text) {
 		return errNotJSON
 	}
-	f := p.m.begin(ev, line.Received)
-	w := jsonWalk{f: &f, s: line.Text}
+	w := jsonWalk{filling: p.m.begin(ev, line.Received), s: line.Text}
 	w.object(i, false)
-	f.finish(line.Text)
+	w.finish(line.Text)
 	return nil
 }
 
@@ -48,9 +46,9 @@ const maxDepth = 16
 // maxPath is how long a path in a config may be; longer ones in a line match none.
 const maxPath = 200
 
-// jsonWalk goes over a valid JSON text. The path is an array in place, so that the walk stays on the stack.
+// jsonWalk goes over a valid JSON text. Filling and path are in place, not pointed to, so that all of it stays on the stack.
 type jsonWalk struct {
-	f     *filling
+	filling
 	s     string
 	depth int
 	path  [maxPath + 56]byte
@@ -85,17 +83,17 @@ func (w *jsonWalk) object(i int, labelled bool) int {
 func (w *jsonWalk) member(i int, key string, labelled bool) int {
 	var n *node
 	if w.n == 0 {
-		n = w.f.m.nodes[key]
+		n = w.m.nodes[key]
 	} else {
 		w.push(key)
-		n = w.f.m.nodes[string(w.path[:w.n])]
+		n = w.m.nodes[string(w.path[:w.n])]
 	}
 	return w.value(i, key, n, labelled)
 }
 
 // value handles the value at s[i], whose path is w.path, or key at the top.
 func (w *jsonWalk) value(i int, key string, n *node, labelled bool) int {
-	label := w.f.m.labels == labelsAll
+	label := w.m.labels == labelsAll
 	if n != nil {
 		labelled = labelled || n.label
 		label = label && !n.consumed || n.label
@@ -107,60 +105,68 @@ func (w *jsonWalk) value(i int, key string, n *node, labelled bool) int {
 	case '[':
 		return w.array(i, key, n, label, labelled)
 	}
-	end, text := w.scalar(i)
+	end, text := scalar(w.s, i)
 	if n != nil {
-		w.f.put(n, text)
+		w.put(n, text)
 	}
 	if label {
-		w.f.label(w.labelKey(key), text)
+		w.label(w.labelKey(key), text)
 	}
 	return end
 }
 
-// scalar returns the end and the text of a string, number or truth value; null is empty.
-func (w *jsonWalk) scalar(i int) (end int, text string) {
-	switch c := w.s[i]; c {
+// scalar returns the end and the text of the string, number or truth value at s[i]; null is empty.
+func scalar(s string, i int) (end int, text string) {
+	switch s[i] {
 	case '"':
-		end, escaped := stringEnd(w.s, i)
+		end, escaped := stringEnd(s, i)
 		if escaped {
-			return end, unescape(w.s[i:end])
+			return end, unescape(s[i:end])
 		}
-		return end, w.s[i+1 : end-1]
+		return end, s[i+1 : end-1]
 	case 'n':
 		return i + 4, ""
 	}
-	end = i
-	for end < len(w.s) && w.s[end] > ' ' && w.s[end] != ',' && w.s[end] != '}' && w.s[end] != ']' {
-		end++
+	end = wordOf(s, i)
+	return end, s[i:end]
+}
+
+// wordOf returns the end of the number or literal at s[i].
+func wordOf(s string, i int) int {
+	for i < len(s) && s[i] > ' ' && s[i] != ',' && s[i] != '}' && s[i] != ']' {
+		i++
 	}
-	return end, w.s[i:end]
+	return i
 }
 
 func (w *jsonWalk) labelKey(key string) string {
 	if w.n == 0 {
 		return event.LabelKey(key)
 	}
-	return w.f.m.keys.key(w.path[:w.n])
+	return w.m.keys.key(w.path[:w.n])
 }
 
 // nested takes an object apart where something in it is wanted.
 func (w *jsonWalk) nested(i int, key string, n *node, label, labelled bool) int {
+	inside := label || n != nil && n.descend
+	if inside && w.depth < maxDepth && (n == nil || len(n.targets) == 0) {
+		w.enter(key)
+		i = w.object(i, labelled)
+		w.leave()
+		return i
+	}
 	end := valueEnd(w.s, i)
 	if n != nil {
 		w.whole(n, w.s[i:end])
 	}
-	if !label && (n == nil || !n.descend) {
-		return end
+	switch {
+	case inside && w.depth < maxDepth:
+		w.enter(key)
+		w.object(i, labelled)
+		w.leave()
+	case label:
+		w.label(w.labelKey(key), w.s[i:end])
 	}
-	if w.depth == maxDepth {
-		if label {
-			w.f.label(w.labelKey(key), w.s[i:end])
-		}
-		return end
-	}
-	w.enter(key)
-	w.object(i, labelled)
-	w.leave()
 	return end
 }
 
@@ -180,10 +186,10 @@ func (w *jsonWalk) whole(n *node, raw string) {
 		t := &n.targets[j]
 		switch t.kind {
 		case toJSON, toSlot, toLabel:
-			w.f.set(t, raw)
+			w.set(t, raw)
 		case toRealm:
 		default:
-			w.f.reject(t, raw)
+			w.reject(t, raw)
 		}
 	}
 }
@@ -199,17 +205,17 @@ func (w *jsonWalk) array(i int, key string, n *node, label, labelled bool) int {
 	}
 	if w.depth == maxDepth {
 		if label {
-			w.f.label(w.labelKey(key), w.s[i:end])
+			w.label(w.labelKey(key), w.s[i:end])
 		}
 		return end
 	}
 	prefix := w.n
 	number := 0
 	for j := skipSpace(w.s, i+1); w.s[j] != ']'; number++ {
-		scalar := w.s[j] != '{' && w.s[j] != '['
-		if scalar && label {
-			next, text := w.scalar(j)
-			w.f.label(w.labelKey(key), text)
+		plain := w.s[j] != '{' && w.s[j] != '['
+		if plain && label {
+			next, text := scalar(w.s, j)
+			w.label(w.labelKey(key), text)
 			if n == nil || !n.descend {
 				j = afterComma(w.s, next)
 				continue
@@ -218,11 +224,11 @@ func (w *jsonWalk) array(i int, key string, n *node, label, labelled bool) int {
 		w.enter(key)
 		var digits [20]byte
 		w.n += copy(w.path[w.n:], strconv.AppendInt(digits[:0], int64(number), 10))
-		child := w.f.m.nodes[string(w.path[:w.n])]
-		if scalar {
-			next, text := w.scalar(j)
+		child := w.m.nodes[string(w.path[:w.n])]
+		if plain {
+			next, text := scalar(w.s, j)
 			if child != nil {
-				w.f.put(child, text)
+				w.put(child, text)
 			}
 			j = next
 		} else {
@@ -256,18 +262,18 @@ func (w *jsonWalk) arrayTargets(i, end int, n *node) {
 		t := &n.targets[k]
 		switch {
 		case t.kind == toSlot || t.kind == toLabel && !simple:
-			w.f.set(t, w.s[i:end])
+			w.set(t, w.s[i:end])
 		case simple && (t.list || t.kind == toLabel || count == 1):
 			for j := skipSpace(w.s, i+1); w.s[j] != ']'; {
-				next, text := w.scalar(j)
+				next, text := scalar(w.s, j)
 				if text != "" {
-					w.f.set(t, text)
+					w.set(t, text)
 				}
 				j = afterComma(w.s, next)
 			}
 		case t.kind == toRealm:
 		default:
-			w.f.reject(t, w.s[i:end])
+			w.reject(t, w.s[i:end])
 		}
 	}
 }
@@ -298,10 +304,7 @@ func valueEnd(s string, i int) int {
 		return end
 	case '{', '[':
 	default:
-		if j := strings.IndexAny(s[i:], ",}] \t\r\n"); j >= 0 {
-			return i + j
-		}
-		return len(s)
+		return wordOf(s, i)
 	}
 	for depth := 0; ; i++ {
 		switch s[i] {

@@ -208,20 +208,18 @@ func (r *portalRow) members(ev *event.Event, s string, i int, prefix string, dep
 			key = prefix + "_" + key
 		}
 		i = skipSpace(s, skipSpace(s, end)+1)
-		w := jsonWalk{s: s}
-		text, next := "", valueEnd(s, i)
+		text, next := "", 0
 		switch s[i] {
-		case '{':
-			if depth < 4 && len(key) < 64 {
+		case '{', '[':
+			next = valueEnd(s, i)
+			if s[i] == '{' && depth < 4 && len(key) < 64 {
 				r.members(ev, s, i, key, depth+1)
 				i = next
 				continue
 			}
 			text = s[i:next]
-		case '[':
-			text = s[i:next]
 		default:
-			next, text = w.scalar(i)
+			next, text = scalar(s, i)
 		}
 		i = next
 		if c := portalColumn(key); c != colOther {
@@ -283,7 +281,7 @@ func (t *portalTable) add(c *portalCode, alias string) {
 		t.byNumber[c.coded.N] = c
 		c.number = strconv.FormatInt(c.coded.N, 10)
 	}
-	c.phrase = lowerFirst(c.name)
+	c.phrase = inSentence(c.name)
 	for _, name := range []string{alias, c.name} {
 		if folded := foldedName(name); folded != "" {
 			t.byName[folded] = c
@@ -299,14 +297,17 @@ func foldedName(s string) string {
 	return string(foldName(buf[:0], s))
 }
 
-// lowerFirst makes a name fit the middle of a sentence: "Mobile Login" -> "mobile Login", "HTTPS request" as it is.
-func lowerFirst(s string) string {
-	first, n := utf8.DecodeRuneInString(s)
-	second, _ := utf8.DecodeRuneInString(s[n:])
-	if unicode.IsUpper(second) {
-		return s
+// inSentence writes a name as it stands in the middle of a sentence: "Mobile Login" is "mobile login", "HTTPS request" stays.
+func inSentence(name string) string {
+	words := strings.Fields(name)
+	for i, w := range words {
+		_, n := utf8.DecodeRuneInString(w)
+		second, _ := utf8.DecodeRuneInString(w[n:])
+		if !unicode.IsUpper(second) {
+			words[i] = strings.ToLower(w[:n]) + w[n:]
+		}
 	}
-	return string(unicode.ToLower(first)) + s[n:]
+	return strings.Join(words, " ")
 }
 
 // override adds the codes of the config; what an entry leaves out stays as it is.

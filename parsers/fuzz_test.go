@@ -1,0 +1,126 @@
+package parsers
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/gatebook/gatebook/event"
+)
+
+// fuzzConfig has a block of each kind with every feature in use.
+const fuzzConfig = auditConfig + `
+parser "json" "wild" {
+  time     = { field = "t", layouts = ["iso8601", "unix_any", "syslog", "clf", "rfc1123"] }
+  fields   = {
+    "user.name" = "a", "user.roles" = "b", "source.ip" = "c.d", "gatebook.old" = "o", "gatebook.changes" = "e.0", "event.start" = "s"
+    "gatebook.status.code" = "st", "event.outcome" = "oc", "labels.x" = "x.y.z", "source.port" = "p", "source.geo.location" = "g"
+  }
+  codes    = { "gatebook.status.code" = { "1" = { name = "One", category = "web" } } }
+  defaults = { "event.action" = "login", "user.roles" = "r" }
+  labels   = ["a", "c", "e"]
+  message  = "{a} {b} {c} {e.0}"
+  realm    = "a"
+}
+parser "logfmt" "lf" {
+  time   = { field = "t" }
+  fields = { "user.name" = "a", "source.ip" = "b", "event.action" = "c", "user.roles" = "d" }
+}
+parser "csv" "cs" {
+  columns = ["t", "a", "", "b"]
+  time    = { field = "t", layouts = ["02/01/2006 15:04", "Jan _2 15:04:05 MST"] }
+  fields  = { "user.name" = "a", "source.ip" = "b" }
+}
+parser "regex" "re" {
+  pattern = "^(?P<t>\\S+)(?: (?P<a>.*))?$"
+  time    = { field = "t" }
+  fields  = { "user.name" = "a" }
+}
+`
+
+// fuzzParser holds what every parser promises: no panic; a document that is valid JSON; memory within bounds of the line's length; the same
+// answer when asked again.
+func fuzzParser(f *testing.F, names []string, seeds ...string) {
+	set, ds := build(f, fuzzConfig)
+	if len(ds) > 0 {
+		f.Fatal(ds)
+	}
+	for _, s := range seeds {
+		f.Add(s)
+	}
+	enc := event.NewEncoder(event.EncoderOptions{Namespace: "default", Plain: true})
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, name := range names {
+			p, err := set.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var first string
+			for range 2 {
+				var ev event.Event
+				if err := p.Parse(Line{Text: text, Received: received, Source: "s", Offset: 7}, &ev); err != nil {
+					first += err.Error()
+					continue
+				}
+				doc := enc.AppendDocument(nil, &ev)
+				if !gjson.ValidBytes(doc) {
+					t.Fatalf("%s: %q gives invalid JSON: %s", name, text, doc)
+				}
+				if !strings.HasPrefix(ev.Dataset, event.DatasetPrefix) || ev.Parser == "" && ev.Dataset != linuxAuthDataset {
+					t.Fatalf("%s: %q: dataset %q, parser %q", name, text, ev.Dataset, ev.Parser)
+				}
+				if n := len(ev.Labels); n > maxLabels+1 {
+					t.Fatalf("%s: %q: %d labels", name, text, n)
+				}
+				// A value stands in the document at most as often as it is asked for, escaped at worst six to one.
+				if len(doc) > 4096+64*len(text) {
+					t.Fatalf("%s: %d bytes of line give %d bytes", name, len(text), len(doc))
+				}
+				if first == "" {
+					first = string(doc)
+				} else if first != string(doc) && name != "payment_portal" && name != "auto" {
+					t.Fatalf("%s: %q is read in two ways", name, text)
+				}
+			}
+		}
+	})
+}
+
+func FuzzJSON(f *testing.F) {
+	fuzzParser(f, []string{"json", "audit", "wild"}, auditLines(1)[0], `{"a":[{"b":[1,null]}],"a.b":"\ud800","c":{"d":"::1"},"e":[{"x":1}],"o":{}}`,
+		`{"t":1768039200,"a":["x"],"b":[["y"]],"st":"1","g":{"lat":1,"lon":2},"p":1e3}`, ` {} `, `{"":{"":""}}`)
+}
+
+func FuzzLogfmt(f *testing.F) {
+	fuzzParser(f, []string{"logfmt", "lf"}, `t=2026-01-10 a="b \"c\"" d= e`, `=`, `a="`, `a=\`, "a=b,c;d=e")
+}
+
+func FuzzCSV(f *testing.F) {
+	fuzzParser(f, []string{"cs"}, `10/01/2026 10:00,bob,x,::1`, `"a""b",,`, `"`, "t,a,,b", "Jan  2 10:00:00 UTC,a,b,c,d,e")
+}
+
+func FuzzRegex(f *testing.F) {
+	fuzzParser(f, []string{"re"}, "2026-01-10T10:00:00Z bob", "", "x\xff y")
+}
+
+func FuzzPaymentPortal(f *testing.F) {
+	fuzzParser(f, []string{"payment_portal", "auto"}, "2026-01-10 10:00:00,bob,1,5,203.0.113.9", "time,user,entry,status,ip", "user=bob entry=Membership login status=5",
+		`{"user":"bob","entry":{"code":1},"status":"Active","time":1768039200}`, "a,b,c,d\n", "user=,entry=;status")
+}
+
+func FuzzTimes(f *testing.F) {
+	f.Add("2026-01-10T10:00:00.123+02:00", "2006-01-02 15:04:05")
+	f.Add("Feb 29 10:00:00", "syslog")
+	f.Add("1768039200.5", "unix")
+	f.Fuzz(func(t *testing.T, text, layout string) {
+		l, problem := newTimeLayout(layout)
+		if problem != "" {
+			return
+		}
+		r := newTimeReader([]timeLayout{l}, Options{})
+		if at, ok := r.read(text, received); ok && at.Std().Year() > 2300 {
+			t.Fatalf("%q by %q: %v", text, layout, at)
+		}
+	})
+}
