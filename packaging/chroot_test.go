@@ -393,6 +393,7 @@ func TestDebInstall(t *testing.T) {
 
 	// A purge leaves nothing but what the administrator put there.
 	appendTo(t, r.path("/etc/gatebook/mine.key"), "key")
+	r.run(t, "install", "-d", "-o", "gatebook", "-g", "gatebook", "/var/log/gatebook") // as the unit makes it
 	r.run(t, "dpkg", "-P", "gatebook")
 	r.run(t, "rm", "/etc/gatebook/mine.key")
 	r.run(t, "rmdir", "/etc/gatebook")

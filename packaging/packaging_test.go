@@ -125,6 +125,8 @@ func TestUnitLetsTheAgentWork(t *testing.T) {
 		"ExecReload":              {check, `/bin/sh -c "kill -HUP $MAINPID"`},
 		"StateDirectory":          {"gatebook"},
 		"StateDirectoryMode":      {"0750"},
+		"LogsDirectory":           {"gatebook"},
+		"LogsDirectoryMode":       {"0750"},
 		"RestrictAddressFamilies": {"AF_INET AF_INET6 AF_UNIX"},
 		"InaccessiblePaths":       nil, // /var/log has to stay readable
 		"PrivateNetwork":          nil,
