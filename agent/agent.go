@@ -152,5 +152,5 @@ func (a *Agent) replace(ctx context.Context, g *generation, next *Config) (*gene
 // encoding is how documents are written.
 func (a *Agent) encoding(c *Config, typed bool) event.EncoderOptions {
 	return event.EncoderOptions{Namespace: c.Namespace, Epoch: a.epoch, Original: c.Original, Typed: typed,
-		Agent: event.AgentInfo{ID: a.id, Name: c.Name, Version: a.options.Version, EphemeralID: a.epoch}}
+		Agent: event.AgentInfo{ID: a.id, Name: c.Name, Version: a.options.Version}}
 }

@@ -95,7 +95,7 @@ func decode(f *conf.File, o LoadOptions) *Config {
 	}
 	c.Namespace = b.String("namespace", "default")
 	if !namespacePattern.MatchString(c.Namespace) {
-		b.Errorf("namespace", "namespace may hold lower-case letters, digits, '_' and '.', and no '-' (it becomes part of data stream names)")
+		b.Errorf("namespace", "may hold lower-case letters, digits, '_' and '.', and no '-' (it becomes part of data stream names)")
 	}
 	c.Location = b.Location("timezone", time.Local)
 	c.Name = b.String("agent_name", hostname())

@@ -116,6 +116,10 @@ func (g *generation) openOutputs() error {
 func (g *generation) openInputs() error {
 	a := g.agent
 	positions := a.buffer.Positions()
+	dir, err := filepath.Abs(filepath.Dir(g.config.Path))
+	if err != nil {
+		return fmt.Errorf("find the folder of the config: %w", err)
+	}
 	for _, c := range g.config.Inputs {
 		prefix := inputs.PositionPrefix(c.Kind, c.Label)
 		own := map[string][]byte{}
@@ -124,7 +128,7 @@ func (g *generation) openInputs() error {
 				own[rest] = value
 			}
 		}
-		in, err := c.Config.New(inputs.Env{Logger: a.log, Host: g.config.Name, Once: a.options.Once, Positions: own, Dir: filepath.Dir(g.config.Path)})
+		in, err := c.Config.New(inputs.Env{Logger: a.log, Host: g.config.Name, Once: a.options.Once, Positions: own, Dir: dir})
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"strconv"
+	"time"
 	"unsafe"
 )
 
@@ -28,7 +29,7 @@ type EncoderOptions struct {
 // Encoder appends events as Elasticsearch's bulk API takes them. It is not safe for concurrent use: one per worker.
 type Encoder struct {
 	options EncoderOptions
-	times   timeCache
+	times   [3]timeCache
 
 	dataset string // the dataset that action, head and event stand for
 	action  []byte // `{"create":{"_index":"...","_id":"<epoch>-`
@@ -217,7 +218,14 @@ func (w *Encoder) appendRaw(dst []byte, id FieldID, s string) []byte {
 
 func (w *Encoder) appendTime(dst []byte, id FieldID, t Time) []byte {
 	start := len(dst)
-	dst = w.times.append(dst, t)
+	cache := &w.times[2]
+	switch id { // lines that are neighbours share the second; each of the two that all documents have gets a cache of its own
+	case FieldTimestamp:
+		cache = &w.times[0]
+	case FieldEventCreated:
+		cache = &w.times[1]
+	}
+	dst = cache.append(dst, t)
 	w.mark(id, start, len(dst), false)
 	return append(dst, '"', ',')
 }
@@ -280,24 +288,20 @@ func (w *Encoder) mark(id FieldID, start, end int, escaped bool) {
 	w.prev = end
 }
 
-// timeCache keeps the text of the last whole seconds: neighbours in a log share them.
-type timeCache [4]struct {
+// timeCache keeps the text of the last whole second.
+type timeCache struct {
 	second int64
 	text   [19]byte
 	ok     bool
 }
 
-func (c *timeCache) append(dst []byte, t Time) []byte {
+func (e *timeCache) append(dst []byte, t Time) []byte {
 	sec, ns := int64(t)/1e9, int64(t)%1e9
 	if ns < 0 {
 		sec, ns = sec-1, ns+1e9
 	}
-	e := &c[sec&3]
 	if e.second != sec || !e.ok {
-		b := Time(sec*1e9).Std().AppendFormat(e.text[:0], "2006-01-02T15:04:05")
-		if t == 0 {
-			b = append(e.text[:0], "1970-01-01T00:00:00"...)
-		}
+		b := time.Unix(sec, 0).UTC().AppendFormat(e.text[:0], "2006-01-02T15:04:05")
 		if len(b) != len(e.text) { // a year beyond four digits
 			return t.Append(dst)
 		}

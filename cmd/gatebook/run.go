@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 
 func runCommand() *cobra.Command {
 	var path string
+	var profile string
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -27,6 +29,17 @@ of it, and ends.`,
 			c, err := loadConfig(cmd, path, agent.LoadOptions{Logger: logger(cmd)})
 			if err != nil {
 				return err
+			}
+			if profile != "" {
+				f, err := os.Create(profile)
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				if err := pprof.StartCPUProfile(f); err != nil {
+					return err
+				}
+				defer pprof.StopCPUProfile()
 			}
 			reload := make(chan os.Signal, 1)
 			signal.Notify(reload, syscall.SIGHUP)
@@ -44,6 +57,7 @@ of it, and ends.`,
 		},
 	}
 	configFlag(cmd, &path)
+	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile of the run to this file")
 	cmd.Flags().BoolVar(&once, "once", false, "read to the end, deliver everything, exit")
 	return cmd
 }
