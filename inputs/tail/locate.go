@@ -337,9 +337,14 @@ func (t *Tailer) adopt(s *source, f found, p peek) bool {
 			same, err := t.verify(s)
 			if err == nil && !same {
 				// The original was truncated after the copy was made; this may hand the copy to s.
+				delete(t.peeked, f.path) // it may have been looked at half-way
 				t.replaced(s)
 				if t.byID[p.info.id] != nil {
 					return true
+				}
+				p = t.peek(f.path)
+				if p.err != nil {
+					return false
 				}
 			} else if err == nil {
 				return t.holdCopy(s, f, p)

@@ -487,3 +487,24 @@ func TestCopyInTheMaking(t *testing.T) {
 		r.want("fresh")
 	}
 }
+
+// TestFingerprintOfWhatWasEmitted: the file was empty when it was compared and not when it was read.
+func TestFingerprintOfWhatWasEmitted(t *testing.T) {
+	r := newRig(t, t.TempDir(), Config{})
+	r.append("app.log", "")
+	r.pass()
+	s := r.tl.live[0]
+	r.check(r.tl.openSource(s))
+	s.check = false
+	r.append("app.log", "first\n")
+	r.tl.mu.Lock()
+	_, err := r.tl.readChunk(t.Context(), s, r.emit)
+	r.tl.mu.Unlock()
+	r.check(err)
+	r.append("app.log", "second\n")
+	r.copy("app.log", "app.log.1")
+	r.truncate("app.log")
+	r.append("app.log", "third\n")
+	r.pass()
+	r.wantSet("first", "second", "third")
+}

@@ -331,6 +331,18 @@ func (t *Tailer) readChunk(ctx context.Context, s *source, emit Emit) (again boo
 		t.replaced(s)
 		return false, nil
 	}
+	fp := s.fp
+	if s.mark.off == int64(back) {
+		// This read is from the first byte on: take the fingerprint from the very bytes that are emitted, as the file
+		// may have grown, or been truncated, since it was compared.
+		if !fp.fits(t.buf[:n]) {
+			t.replaced(s)
+			return false, nil
+		}
+		if most := min(n, t.cfg.FingerprintSize); most > fp.n {
+			fp = fingerprintOf(t.buf[:most])
+		}
+	}
 	full := n == len(t.buf)
 	level := s.flush
 	if s.gzip && rerr == nil && !full {
@@ -347,7 +359,7 @@ func (t *Tailer) readChunk(ctx context.Context, s *source, emit Emit) (again boo
 	}
 	if taken > 0 || skip != s.skip {
 		next := s.place
-		next.skip = skip
+		next.skip, next.fp = skip, fp
 		next.advance(markAt(s.mark.off+int64(taken), t.buf[:back+taken]))
 		if err := t.emitChunk(ctx, s, &next, data[:taken], emit); err != nil {
 			return false, err

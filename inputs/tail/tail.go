@@ -77,7 +77,7 @@ func New(cfg Config, o Options) (*Tailer, error) {
 		first:    len(o.Positions) == 0,
 		peekSize: cfg.FingerprintSize,
 		// Room for a group of the greatest length and the line that ends it, so that every read makes progress.
-		buf: make([]byte, tailLen+max(cfg.ChunkSize, 2*cfg.MaxLine+4)),
+		buf: make([]byte, tailLen+max(cfg.ChunkSize, 2*cfg.MaxLine+4, cfg.FingerprintSize)),
 	}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
