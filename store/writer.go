@@ -29,7 +29,7 @@ func schema() string {
 		name, _ := query.ColumnName(id)
 		b.WriteString(", " + name + " " + columnType(id))
 	}
-	b.WriteString(", doc TEXT NOT NULL);\n")
+	b.WriteString(", doc TEXT);\n")
 	b.WriteString("CREATE INDEX event_time ON event (timestamp, event_dataset, event_action, event_outcome);\n")
 	for _, f := range []event.FieldID{event.FieldUserName, event.FieldGatebookUserKey, event.FieldSourceIp} {
 		name, _ := query.ColumnName(f)
@@ -116,7 +116,7 @@ func openWriter(path string) (w *writer, err error) {
 }
 
 func (w *writer) prepare() error {
-	insert := "INSERT INTO event ("
+	insert := "INSERT OR ROLLBACK INTO event (" // as ABORT it would journal the pages of every statement
 	marks := "("
 	for _, id := range columns {
 		name, _ := query.ColumnName(id)
