@@ -154,7 +154,7 @@ func (f *filling) set(t *target, text string) {
 		f.coded(t, text)
 	case toJSON:
 		// Elasticsearch takes nothing but objects there.
-		if text[0] != '{' || ev.Set(t.id, text) != nil {
+		if text[0] != '{' || checkJSON(text) != nil || ev.Set(t.id, text) != nil {
 			f.reject(t, text)
 		}
 	default:

@@ -337,3 +337,46 @@ func TestJSONWalkAgreesWithTheStandardDecoder(t *testing.T) {
 		}
 	})
 }
+
+// A line of brackets must not overflow the stack of the process: that cannot be recovered.
+func TestDeepNestingIsRefused(t *testing.T) {
+	brackets := `{"o":` + strings.Repeat("[", 8<<20)
+	set, ds := build(t, `
+parser "json" "j" { fields = { "gatebook.old" = "o" } }
+parser "logfmt" "l" { fields = { "gatebook.old" = "o" } }
+`)
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	for _, name := range []string{"json", "j", "payment_portal", "auto"} {
+		p, err := set.Get(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ev event.Event
+		if err := p.Parse(Line{Text: brackets}, &ev); err != errTooDeep && err != ErrNoMatch {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	p, err := set.Get("l")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ev event.Event
+	if err := p.Parse(Line{Text: "o={" + strings.Repeat("[", 8<<20)}, &ev); err != nil || ev.Old != "" || !slices.Contains(ev.Tags, tagValueRejected) {
+		t.Errorf("logfmt: %v, tags %v", err, ev.Tags)
+	}
+}
+
+// The depth is that of brackets outside of strings.
+func TestDeeper(t *testing.T) {
+	f := func(s string, want bool) {
+		t.Helper()
+		if got := deeper(s, 2); got != want {
+			t.Errorf("%s: %v", s, got)
+		}
+	}
+	f(`[[1],[2],{}]`, false)
+	f(`[[[1]]]`, true)
+	f(`["[[[[", "\"[[[[", {"[":1}]`, false)
+}

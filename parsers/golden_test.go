@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,44 @@ func TestRegistryIsComplete(t *testing.T) {
 			t.Errorf("parser %s: Summary or New is missing", name)
 		}
 	}
+	page := ""
+	for _, name := range []string{"generic", "payment_portal", "linux_auth"} {
+		text, err := os.ReadFile(filepath.Join("..", "docs", "parsers", name+".md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		page += string(text)
+	}
+	lines, err := os.ReadFile("registry.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	constructor := regexp.MustCompile(`(?m)^func (new\w+)\(\w+ string, \w+ \*conf\.Body, \w+ Options\) \(Parser, error\)`)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range constructor.FindAllSubmatch(src, -1) {
+			found++
+			if !bytes.Contains(lines, append([]byte("New: "), m[1]...)) {
+				t.Errorf("%s: %s has no line in Registry", file, m[1])
+			}
+		}
+	}
+	if found != len(Registry) {
+		t.Errorf("%d constructors, %d lines in Registry", found, len(Registry))
+	}
+	for name := range Registry {
+		if !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("docs/parsers says nothing of `%s`", name)
+		}
+	}
 	folders, err := os.ReadDir("testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +165,33 @@ func TestRegistryIsComplete(t *testing.T) {
 	for _, d := range folders {
 		if _, ok := Registry[d.Name()]; d.IsDir() && !ok && d.Name() != "fuzz" && d.Name() != "rapid" {
 			t.Errorf("testdata/%s is no parser's", d.Name())
+		}
+	}
+}
+
+// The blocks that the docs show are right.
+func TestDocsExamples(t *testing.T) {
+	for _, name := range []string{"generic", "payment_portal"} {
+		text, err := os.ReadFile(filepath.Join("..", "docs", "parsers", name+".md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, block := 0, ""
+		for line := range strings.Lines(string(text)) {
+			code, ok := strings.CutPrefix(line, "    ")
+			if ok && (block != "" || strings.HasPrefix(code, "parser ")) {
+				block += code
+			}
+			if block != "" && code == "}\n" {
+				n++
+				if _, ds := build(t, block); len(ds) > 0 {
+					t.Errorf("%s.md: %v\n%s", name, ds, block)
+				}
+				block = ""
+			}
+		}
+		if n == 0 || block != "" {
+			t.Errorf("%s.md: %d blocks found, rest %q", name, n, block)
 		}
 	}
 }

@@ -14,7 +14,44 @@ import (
 // up in the mapping.
 type jsonParser struct{ m *mapping }
 
-var errNotJSON = errors.New("not valid JSON")
+var (
+	errNotJSON = errors.New("not valid JSON")
+	errTooDeep = errors.New("JSON nested too deep")
+)
+
+// checkJSON says what is wrong with a text that should be JSON. gjson recurses, and a line of many megabytes of brackets would end
+// the process by overflow of its stack, which nothing can recover: so the depth of long texts is counted first.
+func checkJSON(s string) error {
+	const short, deepest = 64 << 10, 10_000
+	if len(s) > short && deeper(s, deepest) {
+		return errTooDeep
+	}
+	if !gjson.Valid(s) {
+		return errNotJSON
+	}
+	return nil
+}
+
+// deeper reports whether brackets are nested deeper than most. It takes any text.
+func deeper(s string, most int) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > most {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
 
 func newJSON(label string, body *conf.Body, o Options) (Parser, error) {
 	p := &jsonParser{newMapping("json", label, body, o, nil)}
@@ -31,8 +68,8 @@ func (p *jsonParser) Parse(line Line, ev *event.Event) error {
 	if i == len(line.Text) || line.Text[i] != '{' {
 		return ErrNoMatch
 	}
-	if !gjson.Valid(line.Text) {
-		return errNotJSON
+	if err := checkJSON(line.Text); err != nil {
+		return err
 	}
 	w := jsonWalk{filling: p.m.begin(ev, line.Received), s: line.Text}
 	w.object(i, false)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/internal/conf"
 )
@@ -95,8 +93,8 @@ func (p *portalParser) Parse(line Line, ev *event.Event) error {
 	var err error
 	switch portalShape(text) {
 	case shapeJSON:
-		if !gjson.Valid(text) {
-			return errNotJSON
+		if err := checkJSON(text); err != nil {
+			return err
 		}
 		row.members(ev, text, 0, "", 0)
 		err = row.complete()
