@@ -75,7 +75,10 @@ func once(t testing.TB, r Reader, out Output, o Options) *Stats {
 	t.Helper()
 	end := make(chan struct{})
 	close(end)
-	o.End, o.Logger = end, quiet()
+	o.End = end
+	if o.Logger == nil {
+		o.Logger = quiet()
+	}
 	if o.Stats == nil {
 		o.Stats = &Stats{}
 	}

@@ -294,7 +294,7 @@ func (d *driver) buryAll(j *job, errs []ItemError) {
 	var letters []Letter
 	for i := range errs {
 		e := &errs[i]
-		if e.Verdict != Refuse || d.o.DeadLetters == nil || datasetOf(e.Stream) == deadLetterDataset {
+		if e.Verdict != Refuse || datasetOf(e.Stream) == deadLetterDataset {
 			continue
 		}
 		p, at := j.batch.At(e.Index)
@@ -306,6 +306,10 @@ func (d *driver) buryAll(j *job, errs []ItemError) {
 		letters = append(letters, Letter{Output: d.o.Label, Stream: e.Stream, ID: e.ID, Status: e.Status, Type: e.Type, Reason: e.Reason, Document: event.Document(item)})
 	}
 	if len(letters) == 0 {
+		return
+	}
+	if d.o.DeadLetters == nil {
+		d.trouble.buried(&letters[0], len(letters))
 		return
 	}
 	if err := d.o.DeadLetters.Keep(d.wctx, letters); err != nil {

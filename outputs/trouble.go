@@ -52,6 +52,7 @@ type troubles struct {
 	log      *slog.Logger
 	st       *Stats
 	present  map[string]*Problem
+	said     map[string]saying
 	answered bool // something was taken since the start
 	buriedAt time.Time
 	unsaid   int
@@ -59,8 +60,20 @@ type troubles struct {
 
 func (t *troubles) init(o Options) {
 	t.log = o.Logger.With("output", o.Label, "kind", o.Kind)
-	t.st, t.present = o.Stats, map[string]*Problem{}
+	t.st, t.present, t.said = o.Stats, map[string]*Problem{}, map[string]saying{}
 }
+
+// saying is the last that was said of a key.
+type saying struct {
+	at     time.Time
+	status int
+	remedy string
+	hold   bool
+	open   bool // that it is over was not said yet
+}
+
+// sayAgain is how long the same trouble is not spoken of again: a server that answers every other request would fill the log.
+const sayAgain = 30 * time.Second
 
 func (t *troubles) set(key string, p *Problem) {
 	old := t.present[key]
@@ -70,9 +83,12 @@ func (t *troubles) set(key string, p *Problem) {
 	}
 	t.present[key] = p
 	t.publish()
-	if old != nil && old.Status == p.Status && old.Remedy == p.Remedy && old.Hold == p.Hold {
+	was, now := t.said[key], time.Now()
+	same := was.status == p.Status && was.remedy == p.Remedy && was.hold == p.Hold
+	if same && was.open || !was.at.IsZero() && now.Sub(was.at) < sayAgain && (same || was.hold == p.Hold) {
 		return
 	}
+	t.said[key] = saying{now, p.Status, p.Remedy, p.Hold, true}
 	attrs := []any{"err", p.Text}
 	if p.Host != "" {
 		attrs = append(attrs, "host", p.Host)
@@ -105,6 +121,12 @@ func (t *troubles) clear(key string) {
 	}
 	delete(t.present, key)
 	t.publish()
+	was := t.said[key]
+	if !was.open {
+		return
+	}
+	was.open = false
+	t.said[key] = was
 	attrs := []any{"after", time.Since(p.Since).Round(time.Millisecond)}
 	if p.Stream != "" {
 		attrs = append(attrs, "stream", p.Stream)
@@ -135,7 +157,7 @@ func (t *troubles) buried(first *Letter, n int) {
 		return
 	}
 	t.buriedAt = now
-	t.log.Error("output refused items for good, they are kept as dead letters", "items", t.unsaid, "stream", first.Stream,
+	t.log.Error("output refused items for good", "items", t.unsaid, "stream", first.Stream,
 		"status", first.Status, "type", first.Type, "reason", first.Reason, "remedy", remedyOfRefusal(first))
 	t.unsaid = 0
 }

@@ -43,8 +43,14 @@ func Template(pipeline bool) []byte {
 	})
 }
 
-const pipelineBody = `{"description":"Gatebook: sets event.ingested","_meta":{"managed_by":"gatebook","version":1},` +
-	`"processors":[{"set":{"field":"event.ingested","value":"{{{_ingest.timestamp}}}"}}]}`
+// pipelineMark begins the description of our pipeline; OpenSearch knows no _meta there.
+const pipelineMark = "Gatebook 1: "
+
+// pipelines are ways to set event.ingested; which one works depends on the server and its modules.
+var pipelines = []string{
+	`{"description":"` + pipelineMark + `sets event.ingested","processors":[{"set":{"field":"event.ingested","copy_from":"_ingest.timestamp","ignore_failure":true}}]}`,
+	`{"description":"` + pipelineMark + `sets event.ingested","processors":[{"set":{"field":"event.ingested","value":"{{{_ingest.timestamp}}}","ignore_failure":true}}]}`,
+}
 
 func meta() object {
 	return object{{"managed_by", managedBy}, {"version", templateVersion}, {"ecs_version", event.ECSVersion}}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -56,26 +57,49 @@ func (c *Client) Setup(ctx context.Context) (notes []string, err error) {
 	return append(notes, note), nil
 }
 
-// putPipeline installs the pipeline; false where the server has no processor for it.
+// putPipeline installs the pipeline; false where the server has no processor for it. A pipeline that sets no date would have
+// every document refused, so each is tried before it is installed.
 func (c *Client) putPipeline(ctx context.Context) (bool, string, error) {
 	path := "/_ingest/pipeline/" + Pipeline
 	old, err := c.do(ctx, "GET", path, nil)
 	var re *RequestError
 	switch {
 	case err == nil:
-		have := gjson.GetBytes(old, Pipeline)
-		if done, err := ours(have); done || err != nil {
-			return done, path + " is up to date", err
+		switch d := gjson.GetBytes(old, Pipeline+".description").String(); {
+		case d == pipelineMark+"sets event.ingested":
+			return true, path + " is up to date", nil
+		case !strings.HasPrefix(d, "Gatebook "):
+			return false, "", ErrForeign
 		}
 	case errors.As(err, &re) && re.Status == http.StatusNotFound:
 	default:
 		return false, "", err
 	}
-	_, err = c.do(ctx, "PUT", path, []byte(pipelineBody))
-	if errors.As(err, &re) && re.Status == http.StatusBadRequest {
-		return false, "no ingest processors on this cluster: event.ingested is not set", nil
+	for _, body := range pipelines {
+		works, err := c.tryPipeline(ctx, body)
+		if err != nil {
+			return false, "", err
+		}
+		if works {
+			_, err = c.do(ctx, "PUT", path, []byte(body))
+			return err == nil, path + " installed", err
+		}
 	}
-	return err == nil, path + " installed", err
+	return false, "no ingest processor that could do it on this cluster: event.ingested is not set", nil
+}
+
+// tryPipeline tells whether a pipeline sets event.ingested to a date.
+func (c *Client) tryPipeline(ctx context.Context, body string) (bool, error) {
+	answer, err := c.do(ctx, "POST", "/_ingest/pipeline/_simulate", []byte(`{"pipeline":`+body+`,"docs":[{"_source":{"event":{"kind":"event"}}}]}`))
+	var re *RequestError
+	if errors.As(err, &re) && re.Status == http.StatusBadRequest {
+		return false, nil // no such processor
+	}
+	if err != nil {
+		return false, err
+	}
+	_, err = time.Parse(time.RFC3339Nano, gjson.GetBytes(answer, "docs.0.doc._source.event.ingested").String())
+	return err == nil, nil
 }
 
 // putTemplate installs a template unless the one there is as new, or not ours.
