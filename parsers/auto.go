@@ -1,6 +1,7 @@
 package parsers
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -104,9 +105,6 @@ func (p *autoParser) choose(blocks []string) error {
 
 func newCandidate(name string, parser Parser) candidate {
 	c := candidate{parser: parser, looks: func(string) bool { return true }}
-	if _, ok := parser.(*portalParser); ok {
-		c.looks = looksLikePaymentPortal
-	}
 	if s, ok := parser.(sniffer); ok {
 		c.looks = s.looks
 	}
@@ -133,7 +131,7 @@ func (p *autoParser) Prime(source, first string) {
 func (p *autoParser) Parse(line Line, ev *event.Event) error {
 	last := p.remembered(line.Source)
 	if last >= 0 && p.candidates[last].looks(line.Text) {
-		if err := p.candidates[last].parser.Parse(line, ev); err != ErrNoMatch {
+		if err := p.candidates[last].parser.Parse(line, ev); !errors.Is(err, ErrNoMatch) {
 			return err
 		}
 		ev.Reset()
@@ -144,7 +142,7 @@ func (p *autoParser) Parse(line Line, ev *event.Event) error {
 			continue
 		}
 		err := c.parser.Parse(line, ev)
-		if err == ErrNoMatch {
+		if errors.Is(err, ErrNoMatch) {
 			ev.Reset()
 			continue
 		}
@@ -193,8 +191,15 @@ func looksLikeLogfmt(text string) bool {
 	return true
 }
 
-// looksLikePaymentPortal wants the portal's own columns or keys.
+// looksLikePaymentPortal is for the parser without a block.
 func looksLikePaymentPortal(text string) bool {
+	return looksLikePortal(text, csvFormat{',', '"'}, &timeReader{layouts: defaultLayouts, location: time.UTC})
+}
+
+func (p *portalParser) looks(text string) bool { return looksLikePortal(text, p.format, &p.times) }
+
+// looksLikePortal wants the portal's own columns or keys.
+func looksLikePortal(text string, format csvFormat, times *timeReader) bool {
 	text = trimBOM(strings.TrimSpace(text))
 	switch portalShape(text) {
 	case shapeJSON:
@@ -208,8 +213,8 @@ func looksLikePaymentPortal(text string) bool {
 		return (seen[colUser] || seen[colTime]) && seen[colEntry] && seen[colStatus]
 	}
 	var space [32]string
-	cells, err := csvFormat{',', '"'}.split(space[:0], text)
-	return err == nil && len(cells) >= 4 && (isPortalHeader(cells) || portalLike(cells))
+	cells, err := format.split(space[:0], text)
+	return err == nil && len(cells) >= 4 && (isPortalHeader(cells) || portalLike(cells, times))
 }
 
 // hasKey looks for a JSON string that is the name or, where not whole, begins with it in any letter case.
@@ -232,8 +237,7 @@ func hasKey(text, name string, whole bool) bool {
 }
 
 // portalLike says that cells could be a row: a time, an address or nothing in its place, and two small numbers or names of codes.
-func portalLike(cells []string) bool {
-	times := timeReader{layouts: defaultLayouts, location: time.UTC}
+func portalLike(cells []string, times *timeReader) bool {
 	hasTime, codes := false, 0
 	for i, c := range cells {
 		c = strings.TrimSpace(c)

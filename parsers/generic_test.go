@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand"
 	"slices"
@@ -354,7 +355,7 @@ parser "logfmt" "l" { fields = { "gatebook.old" = "o" } }
 			t.Fatal(err)
 		}
 		var ev event.Event
-		if err := p.Parse(Line{Text: brackets}, &ev); err != errTooDeep && err != ErrNoMatch {
+		if err := p.Parse(Line{Text: brackets}, &ev); !errors.Is(err, errTooDeep) && !errors.Is(err, ErrNoMatch) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -3,7 +3,6 @@ package parsers
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/gatebook/gatebook/internal/conf"
@@ -109,7 +108,7 @@ func (s *Set) Names() []string {
 	for name := range s.byName {
 		names = append(names, name)
 	}
-	sort.Strings(names)
+	slices.Sort(names)
 	return names
 }
 
