@@ -203,7 +203,7 @@ func looksLikePortal(text string, format csvFormat, times *timeReader) bool {
 	text = trimBOM(strings.TrimSpace(text))
 	switch portalShape(text) {
 	case shapeJSON:
-		return hasKey(text, "entry", false) && hasKey(text, "status", false)
+		return hasKey(text, "entry") && hasKey(text, "status")
 	case shapePairs:
 		s := pairScanner{text: text, joined: true}
 		var seen [columnCount]bool
@@ -217,8 +217,8 @@ func looksLikePortal(text string, format csvFormat, times *timeReader) bool {
 	return err == nil && len(cells) >= 4 && (isPortalHeader(cells) || portalLike(cells, times))
 }
 
-// hasKey looks for a JSON string that is the name or, where not whole, begins with it in any letter case.
-func hasKey(text, name string, whole bool) bool {
+// hasKey looks for a JSON string that begins with the name in any letter case: "entry", "Entry Type", "entry_code".
+func hasKey(text, name string) bool {
 	for i := 0; i+len(name) < len(text); {
 		j := strings.IndexByte(text[i:], '"')
 		if j < 0 {
@@ -228,8 +228,7 @@ func hasKey(text, name string, whole bool) bool {
 		if len(text)-i <= len(name) {
 			return false
 		}
-		got := text[i : i+len(name)]
-		if whole && got == name && text[i+len(name)] == '"' || !whole && strings.EqualFold(got, name) {
+		if strings.EqualFold(text[i:i+len(name)], name) {
 			return true
 		}
 	}
@@ -271,16 +270,9 @@ var builtinCodes = func() map[string]bool {
 }()
 
 // looks wants the keys that the config maps: at least half of them.
-func (p *jsonParser) looks(text string) bool {
-	return looksLikeJSON(text) && p.m.half(func(name string) bool { return hasKey(text, name, true) })
-}
+func (p *jsonParser) looks(text string) bool { return looksLikeJSON(text) && half(p.marks, text) }
 
-func (p *logfmtParser) looks(text string) bool {
-	return p.m.half(func(name string) bool {
-		i := strings.Index(text, name)
-		return i >= 0 && i+len(name) < len(text) && text[i+len(name)] == '='
-	})
-}
+func (p *logfmtParser) looks(text string) bool { return half(p.marks, text) }
 
 // looks wants as many cells as there are columns.
 func (p *csvParser) looks(text string) bool {
@@ -289,17 +281,29 @@ func (p *csvParser) looks(text string) bool {
 	return err == nil && len(cells) == len(p.columns)
 }
 
-// half says that at least half of the mapped names are there; a block that maps nothing fits no line.
-func (m *mapping) half(has func(name string) bool) bool {
-	n, found := 0, 0
+// marks are the texts by which a line shows that it has the values that the config maps: the last part of each path.
+func (m *mapping) marks(before, after string) []string {
+	var marks []string
 	for path, node := range m.nodes {
-		if !slices.ContainsFunc(node.targets, func(t target) bool { return t.kind != toTime }) {
-			continue
-		}
-		n++
-		if has(path[strings.LastIndexByte(path, '.')+1:]) {
-			found++
+		if slices.ContainsFunc(node.targets, func(t target) bool { return t.kind != toTime }) {
+			marks = append(marks, before+path[strings.LastIndexByte(path, '.')+1:]+after)
 		}
 	}
-	return found > 0 && 2*found >= n
+	slices.Sort(marks)
+	return marks
+}
+
+// half says that at least half of the marks are in the text. It takes as few looks as it can: it runs for every line of auto.
+func half(marks []string, text string) bool {
+	found := 0
+	for i, mark := range marks {
+		if strings.Contains(text, mark) {
+			if found++; 2*found >= len(marks) {
+				return true
+			}
+		} else if 2*(found+len(marks)-i-1) < len(marks) {
+			return false
+		}
+	}
+	return false // a block that maps nothing fits no line
 }

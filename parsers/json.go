@@ -12,7 +12,10 @@ import (
 
 // jsonParser reads one JSON object a line. The text is checked once by gjson; then one pass over its members looks each path
 // up in the mapping.
-type jsonParser struct{ m *mapping }
+type jsonParser struct {
+	m     *mapping
+	marks []string
+}
 
 var (
 	errNotJSON = errors.New("not valid JSON")
@@ -54,7 +57,8 @@ func deeper(s string, most int) bool {
 }
 
 func newJSON(label string, body *conf.Body, o Options) (Parser, error) {
-	p := &jsonParser{newMapping("json", label, body, o, nil)}
+	p := &jsonParser{m: newMapping("json", label, body, o, nil)}
+	p.marks = p.m.marks(`"`, `"`)
 	if body != nil {
 		body.Close()
 	}

@@ -9,10 +9,14 @@ import (
 )
 
 // logfmtParser reads key=value pairs separated by spaces; values with spaces stand in double quotes.
-type logfmtParser struct{ m *mapping }
+type logfmtParser struct {
+	m     *mapping
+	marks []string
+}
 
 func newLogfmt(label string, body *conf.Body, o Options) (Parser, error) {
-	p := &logfmtParser{newMapping("logfmt", label, body, o, nil)}
+	p := &logfmtParser{m: newMapping("logfmt", label, body, o, nil)}
+	p.marks = p.m.marks("", "=")
 	if body != nil {
 		body.Close()
 	}
