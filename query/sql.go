@@ -7,9 +7,9 @@ import (
 	"github.com/gatebook/gatebook/event"
 )
 
-// The embedded store has one table with a column for each field that the table marks (ColumnName), and the document as JSON text in
+// The embedded store has one table with a column for each field that the table marks (ColumnName), and the document, compressed, in
 // the column doc. Columns hold what ColumnValue gives; other fields are taken out of the document. The store registers the
-// functions gb_lower, gb_time, gb_ip and gb_matches (store/functions.go), which do what this package does in memory.
+// functions gb_doc, gb_get, gb_lower, gb_time, gb_ip and gb_matches (store/functions.go), which do what this package does in memory.
 
 // ColumnName is the store's column for a field; ok is false where it has none.
 func ColumnName(id event.FieldID) (name string, ok bool) {
@@ -110,7 +110,7 @@ func (b *sqlBuilder) join(list []Expr, word, empty string, strict bool) {
 func (b *sqlBuilder) test(f Field, strict bool, on func(x string)) {
 	switch {
 	case f.many():
-		b.add("EXISTS (SELECT 1 FROM json_each(doc, ?) AS v WHERE ", path(f))
+		b.add("EXISTS (SELECT 1 FROM json_each(gb_doc(doc), ?) AS v WHERE ", path(f))
 		on(converted("v.value", f))
 		b.add(")")
 	case strict:
@@ -130,7 +130,7 @@ func source(f Field) string {
 		}
 		return name
 	}
-	return converted("json_extract(doc, '"+path(f)+"')", f) // no key of a label gets here: those are many
+	return converted("gb_get(doc, '"+event.Fields[f.ID].Name+"')", f) // no key of a label gets here: those are many
 }
 
 func converted(x string, f Field) string {
@@ -159,7 +159,7 @@ func (b *sqlBuilder) exists(f Field) {
 		b.add(name + " IS NOT NULL")
 		return
 	}
-	b.add("json_type(doc, ?) IS NOT NULL", path(f))
+	b.add("gb_get(doc, ?) IS NOT NULL", f.Name())
 }
 
 var sqlOps = [...]string{" = ?", " <> ?", " < ?", " <= ?", " > ?", " >= ?"}

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
+	"github.com/tidwall/gjson"
 	"modernc.org/sqlite"
 
 	"github.com/gatebook/gatebook/query"
@@ -16,6 +19,8 @@ import (
 
 // registerFunctions gives SQLite what query.SQL calls. NULL and what cannot be converted gives NULL.
 //
+//	gb_doc(blob)              the JSON text of a stored document
+//	gb_get(blob, path)        one value of it, found without parsing the rest; booleans are 0 and 1
 //	gb_lower(text)            lower case of all of Unicode (SQLite's knows ASCII)
 //	gb_time(text)             nanoseconds since 1970 of an RFC 3339 time
 //	gb_ip(text)               4 or 16 bytes of an address
@@ -49,8 +54,25 @@ var registerFunctions = sync.OnceValue(func() error {
 			return fmt.Errorf("register function %s: %w", name, err)
 		}
 	}
+	err := sqlite.RegisterDeterministicScalarFunction("gb_doc", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		stored, ok := args[0].([]byte)
+		if !ok {
+			return nil, nil
+		}
+		doc, err := decodeDocument(nil, stored)
+		if err != nil {
+			return nil, err
+		}
+		return unsafe.String(unsafe.SliceData(doc), len(doc)), nil // nobody else has doc
+	})
+	if err != nil {
+		return fmt.Errorf("register function gb_doc: %w", err)
+	}
+	if err := sqlite.RegisterDeterministicScalarFunction("gb_get", 2, getFunction); err != nil {
+		return fmt.Errorf("register function gb_get: %w", err)
+	}
 	var last patternCache
-	err := sqlite.RegisterDeterministicScalarFunction("gb_matches", 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	err = sqlite.RegisterDeterministicScalarFunction("gb_matches", 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 		pattern, _ := args[0].(string)
 		text, ok := args[1].(string)
 		if !ok {
@@ -67,6 +89,39 @@ var registerFunctions = sync.OnceValue(func() error {
 	}
 	return nil
 })
+
+var documentBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+func getFunction(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	stored, ok := args[0].([]byte)
+	path, isText := args[1].(string)
+	if !ok || !isText {
+		return nil, nil
+	}
+	buf := documentBuffers.Get().(*[]byte)
+	defer documentBuffers.Put(buf)
+	doc, err := decodeDocument(*buf, stored)
+	if err != nil {
+		return nil, err
+	}
+	*buf = doc
+	switch v := gjson.GetBytes(doc, path); v.Type {
+	case gjson.String:
+		return strings.Clone(v.Str), nil
+	case gjson.Number:
+		if n, err := strconv.ParseInt(v.Raw, 10, 64); err == nil {
+			return n, nil
+		}
+		return v.Num, nil
+	case gjson.True:
+		return int64(1), nil
+	case gjson.False:
+		return int64(0), nil
+	case gjson.JSON:
+		return strings.Clone(v.Raw), nil
+	}
+	return nil, nil
+}
 
 // patternCache keeps the pattern used last, which is that of the question being answered.
 type patternCache struct {

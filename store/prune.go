@@ -15,7 +15,7 @@ import (
 
 const (
 	pruneRows  = 2000 // of one step: a batch waits a few milliseconds at most
-	prunePages = 500  // given back to the file system in one step
+	prunePages = 64   // given back to the file system in one step
 )
 
 // Prune deletes what is older than its retention and gives the space back, in small steps between which Append comes through.

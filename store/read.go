@@ -33,33 +33,77 @@ func (s *Store) Query(ctx context.Context, where query.Expr, o QueryOptions) ite
 			text += " LIMIT ?"
 			args = append(args, o.Limit)
 		}
-		rows, err := s.readers.QueryContext(ctx, text, args...)
-		if err != nil {
-			yield(nil, s.queryError(err))
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var doc sql.RawBytes
-			if err := rows.Scan(&doc); err != nil {
-				yield(nil, s.queryError(err))
-				return
+		stopped := false
+		err := s.snapshot(ctx, func(conn *sql.Conn) error {
+			rows, err := conn.QueryContext(ctx, text, args...)
+			if err != nil {
+				return err
 			}
-			if !yield(doc, nil) {
-				return
+			defer rows.Close()
+			var doc []byte
+			for rows.Next() {
+				var stored sql.RawBytes
+				if err := rows.Scan(&stored); err != nil {
+					return err
+				}
+				if doc, err = decodeDocument(doc, stored); err != nil {
+					return &damage{s.path, err.Error()}
+				}
+				if stopped = !yield(doc, nil); stopped {
+					return nil
+				}
 			}
-		}
-		if err := rows.Err(); err != nil {
+			return rows.Err()
+		})
+		if err != nil && !stopped {
 			yield(nil, s.queryError(err))
 		}
 	}
+}
+
+// snapshot runs f on a connection that sees one state of the store, with the dictionaries of that state at hand.
+func (s *Store) snapshot(ctx context.Context, f func(*sql.Conn) error) error {
+	conn, err := s.readers.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	defer conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // nothing was written
+	if err := s.loadDictionaries(ctx, conn); err != nil {
+		return err
+	}
+	return f(conn)
+}
+
+func (s *Store) loadDictionaries(ctx context.Context, conn *sql.Conn) error {
+	rows, err := conn.QueryContext(ctx, "SELECT id, data FROM dict WHERE id > ? ORDER BY id", s.lastDict.Load())
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var data []byte
+		if err := rows.Scan(&id, &data); err != nil {
+			return err
+		}
+		addDictionary(data)
+		s.lastDict.Store(id)
+	}
+	return rows.Err()
 }
 
 // Count tells how many events match.
 func (s *Store) Count(ctx context.Context, where query.Expr, o QueryOptions) (int64, error) {
 	text, args := condition(where, o)
 	var n int64
-	if err := s.readers.QueryRowContext(ctx, "SELECT count(*) FROM event WHERE "+text, args...).Scan(&n); err != nil {
+	err := s.snapshot(ctx, func(conn *sql.Conn) error {
+		return conn.QueryRowContext(ctx, "SELECT count(*) FROM event WHERE "+text, args...).Scan(&n)
+	})
+	if err != nil {
 		return 0, s.queryError(err)
 	}
 	return n, nil
@@ -102,17 +146,24 @@ type Stats struct {
 }
 
 // Stats counts the events that match; nil matches all. Tallies are of the matching events as well.
-func (s *Store) Stats(ctx context.Context, where query.Expr) (Stats, error) {
-	var st Stats
-	text, args := condition(where, QueryOptions{})
-	var oldest, newest sql.NullInt64
-	err := s.readers.QueryRowContext(ctx, "SELECT count(*), min(timestamp), max(timestamp) FROM event WHERE "+text, args...).
-		Scan(&st.Rows, &oldest, &newest)
-	if err == nil {
-		err = s.readers.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&st.Bytes)
-	}
+func (s *Store) Stats(ctx context.Context, where query.Expr) (st Stats, err error) {
+	err = s.snapshot(ctx, func(conn *sql.Conn) error { return st.read(ctx, conn, where) })
 	if err != nil {
 		return st, s.queryError(err)
+	}
+	return st, nil
+}
+
+func (st *Stats) read(ctx context.Context, conn *sql.Conn, where query.Expr) error {
+	text, args := condition(where, QueryOptions{})
+	var oldest, newest sql.NullInt64
+	err := conn.QueryRowContext(ctx, "SELECT count(*), min(timestamp), max(timestamp) FROM event WHERE "+text, args...).
+		Scan(&st.Rows, &oldest, &newest)
+	if err == nil {
+		err = conn.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&st.Bytes)
+	}
+	if err != nil {
+		return err
 	}
 	st.Oldest, st.Newest = event.Time(oldest.Int64).Std(), event.Time(newest.Int64).Std()
 	for _, t := range []struct {
@@ -126,15 +177,15 @@ func (s *Store) Stats(ctx context.Context, where query.Expr) (Stats, error) {
 		{&st.Addresses, "SELECT source_ip, count(*) AS n FROM event WHERE source_ip IS NOT NULL AND " + text +
 			" GROUP BY source_ip ORDER BY n DESC, 1 LIMIT 10"},
 	} {
-		if *t.to, err = s.tally(ctx, t.text, args); err != nil {
-			return st, s.queryError(err)
+		if *t.to, err = tally(ctx, conn, t.text, args); err != nil {
+			return err
 		}
 	}
-	return st, nil
+	return nil
 }
 
-func (s *Store) tally(ctx context.Context, text string, args []any) ([]Tally, error) {
-	rows, err := s.readers.QueryContext(ctx, text, args...)
+func tally(ctx context.Context, conn *sql.Conn, text string, args []any) ([]Tally, error) {
+	rows, err := conn.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, err
 	}

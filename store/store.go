@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatebook/gatebook/event"
@@ -47,6 +48,8 @@ type Store struct {
 	path    string
 	readers *sql.DB
 	unlock  func()
+
+	lastDict atomic.Int64 // the last row of the table dict that this process knows
 
 	mu     sync.Mutex // the writer
 	writer *writer    // nil when opened read-only or closed

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"unsafe"
 
 	"modernc.org/sqlite"
 
@@ -29,7 +28,7 @@ func schema() string {
 		name, _ := query.ColumnName(id)
 		b.WriteString(", " + name + " " + columnType(id))
 	}
-	b.WriteString(", doc TEXT);\n")
+	b.WriteString(", doc BLOB);\nCREATE TABLE dict (id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, data BLOB NOT NULL);\n")
 	b.WriteString("CREATE INDEX event_time ON event (timestamp, event_dataset, event_action, event_outcome);\n")
 	for _, f := range []event.FieldID{event.FieldUserName, event.FieldGatebookUserKey, event.FieldSourceIp} {
 		name, _ := query.ColumnName(f)
@@ -60,6 +59,7 @@ type writer struct {
 
 	args   []driver.NamedValue
 	dict   dictionary
+	pack   packer
 	cursor map[string]uint64
 }
 
@@ -95,11 +95,11 @@ func openWriter(path string) (w *writer, err error) {
 	if err != nil {
 		return w, err
 	}
-	pages, err := w.number("PRAGMA page_count")
+	tables, err := w.number("SELECT count(*) FROM sqlite_schema")
 	if err != nil {
 		return w, err
 	}
-	if version == 0 && pages == 0 {
+	if version == 0 && tables == 0 { // new, or killed while it was made
 		if err := w.exec("PRAGMA page_size = 8192", "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL",
 			"BEGIN IMMEDIATE", schema(), "COMMIT"); err != nil {
 			return w, err
@@ -112,8 +112,14 @@ func openWriter(path string) (w *writer, err error) {
 		"PRAGMA journal_size_limit = 67108864"); err != nil {
 		return w, err
 	}
+	if err := w.loadPacker(); err != nil {
+		return w, err
+	}
 	return w, w.prepare()
 }
+
+// bg: a transaction is finished or undone, not left.
+var bg = context.Background()
 
 func (w *writer) prepare() error {
 	insert := "INSERT OR ROLLBACK INTO event (" // as ABORT it would journal the pages of every statement
@@ -151,7 +157,7 @@ func (w *writer) prepare() error {
 
 func (w *writer) exec(texts ...string) error {
 	for _, text := range texts {
-		if _, err := w.conn.(driver.ExecerContext).ExecContext(context.Background(), text, nil); err != nil {
+		if _, err := w.conn.(driver.ExecerContext).ExecContext(bg, text, nil); err != nil {
 			return err
 		}
 	}
@@ -160,7 +166,7 @@ func (w *writer) exec(texts ...string) error {
 
 // number asks for one number.
 func (w *writer) number(text string, args ...driver.NamedValue) (int64, error) {
-	rows, err := w.conn.(driver.QueryerContext).QueryContext(context.Background(), text, args)
+	rows, err := w.conn.(driver.QueryerContext).QueryContext(bg, text, args)
 	if err != nil {
 		return 0, err
 	}
@@ -203,14 +209,15 @@ func (w *writer) append(ctx context.Context, items []Item, logID string, upTo ui
 		}
 		items = kept
 	}
-	bg := context.Background() // a transaction is finished or undone, not left
 	if _, err := w.begin.ExecContext(bg, nil); err != nil {
 		return err
 	}
 	if err := w.rows(bg, items, logID, upTo); err != nil {
 		_, _ = w.undo.ExecContext(bg, nil) // after a full disk SQLite has undone it already
+		w.pack.forget()
 		return err
 	}
+	w.pack.added = w.pack.added[:0]
 	w.cursor[logID] = upTo
 	return nil
 }
@@ -222,8 +229,11 @@ func (w *writer) rows(ctx context.Context, items []Item, logID string, upTo uint
 			n, st = 1, w.one
 		}
 		width := len(columns) + 1
+		w.pack.buf = w.pack.buf[:0]
 		for i := range n {
-			w.fill(w.args[i*width:(i+1)*width], &items[i])
+			if err := w.fill(w.args[i*width:(i+1)*width], items[i:]); err != nil {
+				return err
+			}
 		}
 		if _, err := st.ExecContext(ctx, w.args[:n*width]); err != nil {
 			return err
@@ -254,13 +264,18 @@ func (w *writer) last(logID string) (uint64, bool, error) {
 	return uint64(n), true, nil
 }
 
-// fill sets the values of one row.
-func (w *writer) fill(args []driver.NamedValue, it *Item) {
-	ev := it.Event
+// fill sets the values of one row, that of the first of items.
+func (w *writer) fill(args []driver.NamedValue, items []Item) error {
+	ev := items[0].Event
 	for i, id := range columns {
 		args[i].Value = w.column(ev, id)
 	}
-	args[len(columns)].Value = unsafe.String(unsafe.SliceData(it.Doc), len(it.Doc)) // bound and copied before Exec returns
+	x, err := w.pack.of(ev.Dataset, items, w.saveDictionary)
+	if err != nil {
+		return err
+	}
+	args[len(columns)].Value = w.pack.pack(x, items[0].Doc) // copied by the driver before Exec returns
+	return nil
 }
 
 // column is what a column holds: nanoseconds of a time, bytes of an address, lower case of user names, nil for nothing.
