@@ -32,6 +32,9 @@ type Config struct {
 	Enrichers *enrich.Chain
 	Metrics   string // address to listen on; empty for none
 	Problems  conf.Diagnostics
+
+	logID string // of the log that outputs read, once it is open
+	log   *slog.Logger
 }
 
 // BufferConfig is the buffer block.
@@ -86,7 +89,7 @@ func decode(f *conf.File, o LoadOptions) *Config {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	b := f.Body()
-	c := &Config{Path: f.Name()}
+	c := &Config{Path: f.Name(), log: o.Logger}
 	c.DataDir = b.String("data_dir", "/var/lib/gatebook")
 	if !filepath.IsAbs(c.DataDir) {
 		if abs, err := filepath.Abs(c.DataDir); err == nil {
@@ -127,7 +130,7 @@ func (c *Config) decodeBuffer(b *conf.Body) {
 		return
 	}
 	defer k.Body.Close()
-	c.Buffer.MaxBytes = k.Body.Size("max_bytes", c.Buffer.MaxBytes, 8<<20, 0)
+	c.Buffer.MaxBytes = k.Body.Size("max_bytes", c.Buffer.MaxBytes, 16<<20, 0)
 	if k.Body.Enum("on_full", "block", "block", "drop-oldest") == "drop-oldest" {
 		c.Buffer.OnFull = buffer.DropOldest
 	}
@@ -146,6 +149,9 @@ func (c *Config) decodeInputs(b *conf.Body) {
 		in := InputConfig{Kind: k.Labels[0], Label: k.Labels[1], Config: spec.Decode(k.Labels[1], k.Body)}
 		if _, err := c.Parsers.Get(in.Config.ParserName()); err != nil {
 			k.Body.Errorf("parser", "%v", err)
+		}
+		if limit := c.Buffer.MaxBytes / 64; in.Config.MaxLine() > limit {
+			k.Body.Errorf("max_line", "the buffer's max_bytes allows lines of %s at most (a 64th); make the buffer larger or the lines shorter", conf.FormatSize(limit))
 		}
 		c.Inputs = append(c.Inputs, in)
 	}

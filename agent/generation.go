@@ -33,7 +33,7 @@ type generation struct {
 	stopHelpers             context.CancelFunc
 	helpers                 sync.WaitGroup
 	letters                 chan func(*event.Event) // what outputs have to tell of dead letters
-	end                     chan struct{} // closed when nothing more will be appended
+	end                     chan struct{}           // closed when nothing more will be appended
 }
 
 // output is one running output with its reader.
@@ -58,7 +58,7 @@ func (a *Agent) start(c *Config) (*generation, error) {
 		typed = typed || o.Typed || o.Match != nil
 	}
 	g.pipeline = pipeline.New(pipeline.Options{Log: a.buffer, Parser: c.Parsers.Get, Enrichers: c.Enrichers.Enrichers(),
-		Encoder: a.encoding(c, typed), Codec: g.codec()})
+		Encoder: a.encoding(c, typed), Codec: g.codec(), Failed: g.fail})
 	if err := g.openInputs(); err != nil {
 		return nil, errors.Join(err, g.pipeline.Close(context.Background()), g.closeOutputs())
 	}
@@ -81,6 +81,7 @@ func (g *generation) codec() buffer.Codec {
 
 func (g *generation) openOutputs() error {
 	a := g.agent
+	g.config.logID = a.buffer.ID()
 	known := g.config.readerNames()
 	for _, r := range a.buffer.Readers() {
 		if !slices.Contains(known, r.Name) {
@@ -93,7 +94,7 @@ func (g *generation) openOutputs() error {
 	for _, c := range g.config.Outputs {
 		o := &output{kind: c.Kind, label: c.Label}
 		o.Output, o.Params = c.open(outputs.Env{
-			DataDir: g.config.DataDir, Namespace: g.config.Namespace, LogID: a.buffer.ID(), Version: a.options.Version,
+			DataDir: g.config.DataDir, Namespace: g.config.Namespace, LogID: g.config.logID, Version: a.options.Version,
 			Logger: a.log.With("output", c.Label), Compile: compileWhen, OpenStore: g.config.openStore, Stdout: a.options.Stdout,
 		})
 		if o.Output == nil {

@@ -3,7 +3,9 @@ package inputs
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gatebook/gatebook/inputs/tail"
@@ -35,7 +37,7 @@ func decodeFile(label string, b *conf.Body) Config {
 	if b.Enum("from", "beginning", "beginning", "end") == "end" {
 		c.tail.From = tail.End
 	}
-	c.tail.MaxLine = int(b.Size("max_line", 64<<10, 256, 16<<20))
+	c.tail.MaxLine = int(b.Size("max_line", 64<<10, 256, 4<<20))
 	c.tail.Poll = b.Duration("poll", 250*time.Millisecond, 10*time.Millisecond, time.Minute)
 	c.tail.Rescan = b.Duration("rescan", time.Second, 10*time.Millisecond, time.Hour)
 	c.tail.PartialTimeout = b.Duration("partial_timeout", 0, 0, 0)
@@ -72,6 +74,8 @@ func decodeMultiline(b *conf.Body) *tail.Multiline {
 
 func (c *fileConfig) ParserName() string { return c.source.Parser }
 
+func (c *fileConfig) MaxLine() int64 { return int64(c.tail.MaxLine) }
+
 func (c *fileConfig) New(env Env) (Input, error) {
 	cfg := c.tail
 	absolute := func(list []string) (out []string) {
@@ -84,7 +88,10 @@ func (c *fileConfig) New(env Env) (Input, error) {
 		return out
 	}
 	cfg.Paths, cfg.Roots = absolute(cfg.Paths), absolute(cfg.Roots)
-	f := &File{source: c.source, once: env.Once, sources: map[string]*fileSource{}}
+	f := &File{source: c.source, once: env.Once, sources: map[string]*fileSource{}, last: maps.Clone(env.Positions)}
+	if f.last == nil {
+		f.last = map[string][]byte{}
+	}
 	if f.source.Host == "" {
 		f.source.Host = env.Host
 	}
@@ -105,23 +112,40 @@ func (c *fileConfig) New(env Env) (Input, error) {
 
 // File is the input "file".
 type File struct {
-	source  Source
-	once    bool
-	tailer  *tail.Tailer
-	sources map[string]*fileSource // by key
+	source Source
+	once   bool
+	tailer *tail.Tailer
+
+	mu      sync.Mutex // held over Submit, so that positions of one file are submitted in order
+	sources map[string]*fileSource
+	last    map[string][]byte // position of every file, by key
 }
 
 // fileSource is what does not change from chunk to chunk of one file; it is renewed when its path changes.
 type fileSource struct {
 	Source
 	position string // key of its position in the log
+	begun    bool   // lines of it have been submitted
 }
+
+// refreshEvery is how often the positions of files that are still there are submitted again. The log forgets positions of
+// sources that are not heard of for 30 days; a file that is merely silent is not one of them.
+const refreshEvery = 24 * time.Hour
 
 // Run follows the files.
 func (f *File) Run(ctx context.Context, sink Sink) error {
 	emit := func(ctx context.Context, c *tail.Chunk) error {
 		b := NewBatch()
-		src := f.sourceOf(c)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		src := f.sourceOf(c.Key, c.Path)
+		if len(c.Lines) > 0 && !src.begun {
+			src.begun = true
+			if c.Lines[0].Offset > 0 {
+				src.First = f.tailer.FirstLine(c.Key)
+			}
+		}
+		f.last[c.Key] = c.Position
 		b.Source, b.Received, b.Size = &src.Source, time.Now(), len(c.Text)
 		for _, l := range c.Lines {
 			b.Lines = append(b.Lines, Line{Text: c.Text[l.Start:l.End], Offset: l.Offset, Truncated: l.Truncated})
@@ -133,6 +157,12 @@ func (f *File) Run(ctx context.Context, sink Sink) error {
 	run := f.tailer.Run
 	if f.once {
 		run = f.tailer.ReadToEnd
+	} else {
+		var refresher sync.WaitGroup
+		defer refresher.Wait()
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		refresher.Go(func() { f.refresh(ctx, sink) })
 	}
 	if err := run(ctx, emit); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("input %q: %w", f.source.Input, err)
@@ -140,18 +170,50 @@ func (f *File) Run(ctx context.Context, sink Sink) error {
 	return nil
 }
 
+// refresh submits the positions of the files that are there, at the start and once a day.
+func (f *File) refresh(ctx context.Context, sink Sink) {
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, s := range f.tailer.Stats() {
+			if err := f.submitPosition(ctx, sink, s.Key, s.Path); err != nil {
+				return // the sink is closing; the next start goes on from the positions in the log
+			}
+		}
+	}
+}
+
+func (f *File) submitPosition(ctx context.Context, sink Sink, key, path string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	value, ok := f.last[key]
+	if !ok {
+		return nil
+	}
+	b, src := NewBatch(), f.sourceOf(key, path)
+	b.Source, b.Received = &src.Source, time.Now()
+	b.Positions = append(b.Positions, Position{Key: src.position, Value: value})
+	_, err := sink.Submit(ctx, b)
+	return err
+}
+
 // Files tells how far each file has been read.
 func (f *File) Files() []tail.FileStats { return f.tailer.Stats() }
 
-func (f *File) sourceOf(c *tail.Chunk) *fileSource {
-	if s := f.sources[c.Key]; s != nil && s.Path == c.Path {
+func (f *File) sourceOf(key, path string) *fileSource {
+	if s := f.sources[key]; s != nil && s.Path == path {
 		return s
 	}
 	if len(f.sources) > 10000 { // files come and go; forgetting costs one allocation a file
 		clear(f.sources)
 	}
-	s := &fileSource{Source: f.source, position: PositionPrefix("file", f.source.Input) + c.Key}
-	s.Key, s.Path = c.Key, c.Path
-	f.sources[c.Key] = s
+	s := &fileSource{Source: f.source, position: PositionPrefix("file", f.source.Input) + key}
+	s.Key, s.Path = key, path
+	f.sources[key] = s
 	return s
 }

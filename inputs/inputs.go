@@ -61,6 +61,8 @@ type Source struct {
 	SenderPort int
 	SenderName string
 	Labels     []Label // fixed attributes from the config
+	// First is the first line of a file whose reading goes on in the middle: a header row, maybe.
+	First string
 }
 
 // Label is a fixed attribute.

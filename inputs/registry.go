@@ -22,6 +22,8 @@ func PositionPrefix(kind, label string) string { return kind + "/" + label + "/"
 type Config interface {
 	// ParserName is the parser's name or label as configured.
 	ParserName() string
+	// MaxLine is the most bytes of one line.
+	MaxLine() int64
 	// New makes the input.
 	New(env Env) (Input, error)
 }

@@ -43,7 +43,7 @@ func (p *linuxAuth) Parse(line Line, ev *event.Event) error {
 	if !p.clock.split(line.Text, line.Received, &l) {
 		return ErrNoMatch
 	}
-	ev.Dataset = linuxAuthDataset
+	ev.Dataset, ev.Parser = linuxAuthDataset, "linux_auth"
 	l.fill(ev, line.Received)
 	ev.Realm = l.host
 	text := l.message

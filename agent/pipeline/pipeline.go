@@ -44,6 +44,9 @@ type Options struct {
 	Workers   int          // default: one per processor
 	InFlight  int64        // bytes of lines in flight, all inputs together; default 1 MiB
 	PerInput  int64        // of one input; default half of InFlight
+	// Failed is told, once, that a block could not be appended. Nothing is appended after it: positions of later blocks
+	// would pass over it. The lines are read again at the next start.
+	Failed func(error)
 }
 
 // CompressFrom is the size below which a block stays raw: compressing a few events costs more than it saves.
@@ -65,6 +68,7 @@ type Pipeline struct {
 	mu       sync.Mutex // orders Reserve and jobs
 	next     uint64
 	perInput map[string]*semaphore.Weighted
+	primed   map[string]*inputs.Source
 	closed   bool
 
 	own        sync.Mutex // guards what Event uses
@@ -72,6 +76,7 @@ type Pipeline struct {
 	ownEvent   Normalizer
 
 	appendMu sync.Mutex // orders Append
+	broken   error      // of the first block that could not be appended
 	turn     uint64
 	ready    map[uint64]*job
 	ctx      context.Context
@@ -104,7 +109,7 @@ func New(o Options) *Pipeline {
 	}
 	p := &Pipeline{
 		options: o, all: semaphore.NewWeighted(o.InFlight), jobs: make(chan *job, o.Workers),
-		perInput: map[string]*semaphore.Weighted{}, ready: map[uint64]*job{},
+		perInput: map[string]*semaphore.Weighted{}, primed: map[string]*inputs.Source{}, ready: map[uint64]*job{},
 		ownEncoder: event.NewEncoder(o.Encoder), ownEvent: Normalizer{Enrichers: o.Enrichers},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -127,6 +132,9 @@ func (p *Pipeline) Submit(ctx context.Context, b *inputs.Batch) (inputs.Ticket, 
 	parser, err := p.options.Parser(b.Source.Parser)
 	if err != nil {
 		return nil, fmt.Errorf("input %q: %w", b.Source.Input, err)
+	}
+	if b.Source.First != "" {
+		p.prime(parser, b.Source)
 	}
 	own := p.input(b.Source.Input)
 	size := min(max(int64(b.Size), 1), p.options.PerInput)
@@ -190,6 +198,22 @@ func (p *Pipeline) enter(ctx context.Context, j *job, n int) error {
 	}
 }
 
+// prime tells the parser the first line of a source, once.
+func (p *Pipeline) prime(parser parsers.Parser, src *inputs.Source) {
+	p.mu.Lock()
+	told := p.primed[src.Key] == src
+	if !told {
+		if len(p.primed) > 1000 { // telling again does no harm
+			clear(p.primed)
+		}
+		p.primed[src.Key] = src
+	}
+	p.mu.Unlock()
+	if primer, ok := parser.(parsers.Primer); ok && !told {
+		primer.Prime(src.Key, src.First)
+	}
+}
+
 func (p *Pipeline) input(label string) *semaphore.Weighted {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -249,12 +273,27 @@ func (p *Pipeline) append(j *job) {
 		}
 		delete(p.ready, p.turn)
 		p.turn++
-		n := uint64(j.block.Count)
-		if j.ticket, j.err = p.options.Log.Append(p.ctx, j.block); j.err == nil {
-			p.counters.Appended.Add(n)
-		}
-		j.block = nil
+		p.appendOne(j)
 		j.free()
 		close(j.done)
+	}
+}
+
+func (p *Pipeline) appendOne(j *job) {
+	b := j.block
+	j.block = nil
+	if p.broken != nil {
+		j.err = p.broken
+		b.Release()
+		return
+	}
+	n := uint64(b.Count)
+	if j.ticket, j.err = p.options.Log.Append(p.ctx, b); j.err == nil {
+		p.counters.Appended.Add(n)
+		return
+	}
+	p.broken = fmt.Errorf("append to the buffer: %w", j.err)
+	if p.ctx.Err() == nil && p.options.Failed != nil {
+		p.options.Failed(p.broken)
 	}
 }

@@ -257,3 +257,45 @@ func TestCompressedBlocksReadBack(t *testing.T) {
 		t.Errorf("%d documents", len(docs))
 	}
 }
+
+// failingLog refuses the n-th block.
+type failingLog struct {
+	*buffer.Log
+	n int
+}
+
+var errRefused = errors.New("refused")
+
+func (l *failingLog) Append(ctx context.Context, b *buffer.Block) (*buffer.Ticket, error) {
+	if l.n--; l.n == 0 {
+		b.Release()
+		return nil, errRefused
+	}
+	return l.Log.Append(ctx, b)
+}
+
+// After a block that could not be appended none is, or its lines would be passed over by the next position.
+func TestNothingIsAppendedAfterAFailure(t *testing.T) {
+	l := openLog(t)
+	o := options(&failingLog{l, 2}, fakeParser{})
+	failed := make(chan error, 1)
+	o.Failed = func(err error) { failed <- err }
+	p := New(o)
+	src := &inputs.Source{Input: "a"}
+	var last inputs.Ticket
+	for i := range 3 {
+		var err error
+		if last, err = p.Submit(context.Background(), batch(src, fmt.Sprint("line ", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := last.Wait(context.Background()); !errors.Is(err, errRefused) {
+		t.Errorf("ticket of a later batch: %v", err)
+	}
+	if err := <-failed; !errors.Is(err, errRefused) {
+		t.Errorf("told %v", err)
+	}
+	if docs := drain(t, p, l); len(docs) != 1 || string(l.Positions()["file/x/1"]) != "line 0" {
+		t.Errorf("%d documents, position %q", len(docs), l.Positions()["file/x/1"])
+	}
+}

@@ -26,6 +26,9 @@ of it, and ends.`,
 		Example: "  gatebook run --config /etc/gatebook/gatebook.hcl\n  gatebook run --once --config import.hcl",
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			reload := make(chan os.Signal, 1) // first of all: the default action of SIGHUP is to die
+			signal.Notify(reload, syscall.SIGHUP)
+			defer signal.Stop(reload)
 			c, err := loadConfig(cmd, path, agent.LoadOptions{Logger: logger(cmd)})
 			if err != nil {
 				return err
@@ -41,9 +44,6 @@ of it, and ends.`,
 				}
 				defer pprof.StopCPUProfile()
 			}
-			reload := make(chan os.Signal, 1)
-			signal.Notify(reload, syscall.SIGHUP)
-			defer signal.Stop(reload)
 			a, err := agent.Open(c, agent.Options{Version: version, Once: once, Logger: logger(cmd), Stdout: cmd.OutOrStdout()})
 			if err != nil {
 				return err

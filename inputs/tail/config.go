@@ -88,6 +88,7 @@ const (
 	defaultChunk       = 128 << 10
 	defaultFingerprint = 1024
 	maxBuffer          = 64 << 20
+	maxChunkLines      = 2048 // lines become records of a kilobyte or so: a chunk of very short ones must not become a huge block
 	rotatedGrace       = 5 * time.Second
 	forgetRotated      = 24 * time.Hour
 	maxTombstones      = 4096

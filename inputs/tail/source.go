@@ -354,6 +354,7 @@ func (t *Tailer) readChunk(ctx context.Context, s *source, emit Emit) (again boo
 	data := t.buf[back:n]
 	lines, taken, skip := t.split.split(data, s.mark.off, s.skip, level >= flushGroup, level == flushAll, t.lines[:0])
 	t.lines = lines
+	full = full || len(lines) >= maxChunkLines // there is more in hand
 	if !full {
 		s.flushed, s.flushedSize, s.flush = level, s.size, flushNothing
 	}

@@ -83,7 +83,7 @@ func (s *splitter) split(buf []byte, base int64, skip skipMode, flush, final boo
 		return s.splitGroups(buf, base, skip, flush || final, final, lines)
 	}
 	pos, skip := resume(buf, 0, skip)
-	for pos < len(buf) {
+	for pos < len(buf) && len(lines) < maxChunkLines {
 		// The plain case, spelled out as it is met a million times a second.
 		if nl := bytes.IndexByte(buf[pos:], '\n'); nl >= 0 && nl <= s.maxLine {
 			end := pos + nl
@@ -117,6 +117,7 @@ func (s *splitter) splitGroups(buf []byte, base int64, skip skipMode, flush, fin
 	pos, skip := resume(buf, 0, skip)
 	taken := pos
 	start, end, count := 0, 0, 0
+	more := func() bool { return pos < len(buf) && len(lines) < maxChunkLines }
 	emit := func(next int, cut bool) {
 		if count > 0 && end > start {
 			lines = append(lines, Line{Start: uint32(start), End: uint32(end), Offset: base + int64(start), Truncated: cut})
@@ -124,7 +125,7 @@ func (s *splitter) splitGroups(buf []byte, base int64, skip skipMode, flush, fin
 		count = 0
 		taken = next
 	}
-	for pos < len(buf) {
+	for more() {
 		sp, ok := s.next(buf, pos, final)
 		if !ok {
 			break
@@ -152,7 +153,7 @@ func (s *splitter) splitGroups(buf []byte, base int64, skip skipMode, flush, fin
 			emit(pos, false)
 		}
 	}
-	if flush && count > 0 {
+	if flush && count > 0 && len(lines) < maxChunkLines { // at the limit the group may go on in what is in hand
 		emit(pos, false)
 	}
 	return lines, taken, skip
