@@ -61,6 +61,7 @@ type driver struct {
 	leased   uint64
 	settling []*flight // settled with the next commit, where exact
 	dirty    int       // items settled since the last commit
+	must     bool      // nothing is sent before the next commit has worked
 	bytes    int64     // of the blocks in settling
 	commitAt time.Time
 	trouble  troubles
@@ -76,8 +77,9 @@ type job struct {
 }
 
 type result struct {
-	job *job
-	err error
+	job   *job
+	err   error
+	start bool // of Starter.Start: nothing of the job was sent
 }
 
 // flight is a block between fetch and settlement.
@@ -180,7 +182,10 @@ func (d *driver) loop(ctx context.Context) error {
 
 // dispatch starts what can be started now.
 func (d *driver) dispatch(now time.Time) error {
-	for d.gate.open(now, d.running) && (!d.exact || !d.commitDue(now) || d.running > 0) {
+	if d.must || !d.started && d.running > 0 {
+		return nil
+	}
+	for d.gate.open(now, d.running) {
 		j := d.nextJob(now)
 		if j == nil {
 			break
@@ -188,11 +193,11 @@ func (d *driver) dispatch(now time.Time) error {
 		if err := d.start(j); err != nil {
 			return err
 		}
-		if d.gate.closed {
-			break // one at a time, to see whether it works again
+		if d.gate.closed || !d.started {
+			break // one at a time, to see whether it works
 		}
 	}
-	if d.gate.closed || len(d.parked) > 0 || d.wanted || d.live >= d.o.Workers || now.Before(d.pause) {
+	if d.gate.closed || !d.started && d.running > 0 || len(d.parked) > 0 || d.wanted || d.live >= d.o.Workers || now.Before(d.pause) {
 		return nil
 	}
 	if !d.ended {
@@ -257,20 +262,12 @@ func (d *driver) start(j *job) error {
 	j.attempts++
 	d.st.inFlight.Add(int64(j.batch.Len))
 	d.st.requests.Add(1)
-	starter, _ := d.out.(Starter)
-	begin := !d.started && starter != nil
-	go func() {
-		var err error
-		if begin {
-			err = starter.Start(d.wctx)
-		}
-		if err == nil {
-			err = d.out.Write(d.wctx, j.batch)
-		} else if re := (*RequestError)(nil); !errors.As(err, &re) {
-			err = &RequestError{Err: err} // nothing of the batch was sent
-		}
-		d.results <- result{j, err}
-	}()
+	if starter, ok := d.out.(Starter); ok && !d.started {
+		go func() { d.results <- result{j, starter.Start(d.wctx), true} }()
+	} else {
+		d.started = true
+		go func() { d.results <- result{j, d.out.Write(d.wctx, j.batch), false} }()
+	}
 	return nil
 }
 
@@ -305,11 +302,17 @@ func (d *driver) finished() bool {
 }
 
 func (d *driver) commitDue(now time.Time) bool {
-	if d.dirty == 0 {
+	if d.dirty == 0 && !d.must {
 		return false
 	}
-	return d.dirty >= d.o.CommitItems || d.bytes >= 16<<20 || !now.Before(d.commitAt)
+	if d.exact && (d.dirty >= d.o.CommitItems || d.bytes >= maxSettling) {
+		d.must = true // or what waits for it would grow without bound
+	}
+	return d.dirty >= d.o.CommitItems && !d.must || !now.Before(d.commitAt)
 }
+
+// maxSettling bounds the blocks that are kept until the next commit.
+const maxSettling = 16 << 20
 
 // commit makes the cursor durable, with the output's state.
 func (d *driver) commit() error {
@@ -324,7 +327,7 @@ func (d *driver) commit() error {
 			return err
 		}
 		d.trouble.clear("commit")
-		d.dirty, d.bytes = 0, 0
+		d.dirty, d.bytes, d.must = 0, 0, false
 		if d.cp == nil {
 			return nil
 		}
@@ -335,6 +338,7 @@ func (d *driver) commit() error {
 		if !again {
 			return nil
 		}
+		d.must = true
 	}
 }
 
@@ -372,8 +376,11 @@ func (d *driver) wakeAt(now time.Time) time.Time {
 			at = t
 		}
 	}
-	if d.dirty > 0 && !(d.exact && d.running > 0) {
+	if (d.dirty > 0 || d.must) && !(d.exact && d.running > 0) {
 		sooner(d.commitAt)
+	}
+	if d.must || !d.started && d.running > 0 {
+		return at
 	}
 	if d.gate.closed {
 		if !d.gate.probing && d.running == 0 {

@@ -173,6 +173,9 @@ func (o *fileOutput) open() error {
 		return err
 	}
 	info, err := f.Stat()
+	if err == nil {
+		err = syncDir(filepath.Dir(o.o.path))
+	}
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
@@ -180,16 +183,11 @@ func (o *fileOutput) open() error {
 	if o.size > 0 {
 		o.opened = info.ModTime() // the best that is known of its age
 	}
-	return syncDir(filepath.Dir(o.o.path))
+	return nil
 }
 
 // Write appends a batch, all of it or nothing.
 func (o *fileOutput) Write(_ context.Context, b *Batch) error {
-	if o.f == nil {
-		if err := o.open(); err != nil {
-			return o.trouble("open file", err)
-		}
-	}
 	o.buf = o.buf[:0]
 	if err := eachDocument(b, func(doc []byte) error { o.buf = append(o.buf, doc...); return nil }); err != nil {
 		return o.trouble("write file", err)
@@ -276,13 +274,13 @@ func (o *fileOutput) Committed() (bool, error) {
 			return false, nil
 		}
 	}
-	if err := o.f.Close(); err != nil {
-		o.log.Warn("output file left behind with an error", "path", o.o.path, "err", err)
-	}
-	o.f = nil
+	old := o.f
 	if err := o.open(); err != nil {
-		o.f, o.state = nil, "" // Write opens it, and tells what is wrong
+		o.log.Warn("output file goes on where it was moved, no new one can be made", "path", o.o.path, "err", err)
 		return false, nil
+	}
+	if err := old.Close(); err != nil {
+		o.log.Warn("output file left behind with an error", "path", o.o.path, "err", err)
 	}
 	return true, nil
 }

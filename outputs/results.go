@@ -16,7 +16,10 @@ func (d *driver) take(res result) {
 	j, now := res.job, time.Now()
 	d.running--
 	d.st.inFlight.Add(-int64(j.batch.Len))
-	d.started = d.started || res.err == nil
+	if res.start {
+		d.begun(j, res.err, now)
+		return
+	}
 	var (
 		partial *PartialError
 		request *RequestError
@@ -26,7 +29,6 @@ func (d *driver) take(res result) {
 		d.opened()
 		d.taken(j, nil, now)
 	case errors.As(err, &partial):
-		d.started = true
 		d.opened()
 		d.taken(j, partial, now)
 	case d.wctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -36,8 +38,25 @@ func (d *driver) take(res result) {
 	default:
 		d.failed(j, &RequestError{Unknown: true, Err: err}, now)
 	}
-	if d.cp != nil && d.cp.Urgent() && d.commit() != nil {
-		d.commitAt = now // once more at the next occasion
+	if d.cp != nil && d.cp.Urgent() {
+		d.must, d.commitAt = true, now
+	}
+}
+
+// begun deals with what became of Starter.Start. What it opened is part of the output's state, to be committed before
+// anything is written there.
+func (d *driver) begun(j *job, err error, now time.Time) {
+	var request *RequestError
+	switch {
+	case err == nil:
+		d.started = true
+		d.opened()
+		d.must, d.commitAt = d.exact, now
+		d.again(j, now)
+	case errors.As(err, &request):
+		d.failed(j, &RequestError{Host: request.Host, Status: request.Status, Hold: request.Hold, Remedy: request.Remedy, Err: request.Err}, now)
+	default:
+		d.failed(j, &RequestError{Err: err}, now)
 	}
 }
 
