@@ -67,7 +67,7 @@ func (e *embedded) Append(ctx context.Context, batch []outputs.StoreItem) error 
 		}
 		e.items = append(e.items, store.Item{Seq: seq, Doc: i.Document, Event: i.Event})
 	}
-	return e.s.Append(ctx, e.items, e.logID)
+	return e.s.Append(ctx, e.items, e.logID, e.items[len(e.items)-1].Seq)
 }
 
 // sequenceOf returns the second half of an event's id.

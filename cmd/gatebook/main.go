@@ -55,7 +55,7 @@ records to Elasticsearch, to files, or to its own store, without losing or doubl
 	root.SetErr(stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(runCommand(), checkCommand(), parseCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), checkCommand(), parseCommand(), queryCommand(), versionCommand())
 	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError
 	switch {
@@ -82,6 +82,8 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 }
 
 // logger writes messages for people to standard error.
+func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
 func logger(cmd *cobra.Command) *slog.Logger {
 	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 }
