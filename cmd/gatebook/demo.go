@@ -139,7 +139,7 @@ var sampleTime = regexp.MustCompile(`(?m)^[A-Z][a-z]{2} [ \d]\d |\d{4}-\d\d-\d\d
 
 // shiftDates moves all dates by whole days, so that the samples end on the day to, whenever the demo runs.
 func shiftDates(log []byte, from, to time.Time) []byte {
-	days := int(to.Sub(from).Hours() / 24)
+	days := int(to.Truncate(24*time.Hour).Sub(from) / (24 * time.Hour))
 	return sampleTime.ReplaceAllFunc(log, func(m []byte) []byte {
 		layout := "Jan _2 "
 		if len(m) > len(layout) {
