@@ -20,7 +20,8 @@ const (
 	rowsAtOnce    = 16 // of one INSERT
 )
 
-// schema is run once. The time index holds what the usual questions filter by, so that they need not read documents.
+// schema is run once. The time index holds what the usual questions filter by, so that they need not read the rows. No other column has
+// an index: each with many values costs as much as all the rest of a row (docs/decisions/0002-store-layout.md).
 func schema() string {
 	var b strings.Builder
 	b.WriteString("CREATE TABLE cursor (log TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;\nCREATE TABLE event (id INTEGER PRIMARY KEY")
@@ -30,7 +31,7 @@ func schema() string {
 	}
 	b.WriteString(", doc BLOB);\nCREATE TABLE dict (id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, data BLOB NOT NULL);\n")
 	b.WriteString("CREATE INDEX event_time ON event (timestamp, event_dataset, event_action, event_outcome);\n")
-	for _, f := range []event.FieldID{event.FieldUserName, event.FieldGatebookUserKey, event.FieldSourceIp} {
+	for _, f := range []event.FieldID{event.FieldUserName, event.FieldSourceIp} {
 		name, _ := query.ColumnName(f)
 		fmt.Fprintf(&b, "CREATE INDEX event_%s ON event (%s, timestamp) WHERE %s IS NOT NULL;\n", name, name, name)
 	}
@@ -100,7 +101,7 @@ func openWriter(path string) (w *writer, err error) {
 		return w, err
 	}
 	if version == 0 && tables == 0 { // new, or killed while it was made
-		if err := w.exec("PRAGMA page_size = 8192", "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL",
+		if err := w.exec("PRAGMA page_size = 4096", "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL",
 			"BEGIN IMMEDIATE", schema(), "COMMIT"); err != nil {
 			return w, err
 		}
@@ -108,8 +109,8 @@ func openWriter(path string) (w *writer, err error) {
 		return w, err
 	}
 	// FULL: a commit is on the disk when it returns, which is when the log may forget. A batch is one commit, so that costs little.
-	if err := w.exec("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 2000",
-		"PRAGMA journal_size_limit = 67108864"); err != nil {
+	if err := w.exec("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 16000",
+		"PRAGMA journal_size_limit = 134217728"); err != nil {
 		return w, err
 	}
 	if err := w.loadPacker(); err != nil {
