@@ -6,7 +6,7 @@
 //
 // What it promises: when Append returns nil the events are on the disk and stay there over a power cut, and the cursor is the
 // same transaction, so that an event that is sent again after a crash is not stored twice. One process writes; others may read
-// meanwhile. Memory is bounded by the page caches (writer 16 MiB, each of at most four readers 4 MiB).
+// meanwhile. Memory is bounded by the page caches (writer Options.Cache, each of at most four readers 4 MiB).
 //
 // The layout and why it is so: docs/decisions/0002-store-layout.md.
 package store
@@ -38,6 +38,7 @@ type Options struct {
 	ReadOnly  bool                     // beside a writer in another process; nothing is made
 	Retention time.Duration            // of datasets that are not in ByDataset; 365 days where 0
 	ByDataset map[string]time.Duration // short dataset name -> how long
+	Cache     int64                    // bytes of memory for pages while writing; 32 MiB where 0
 	Logger    *slog.Logger             // nil: nobody is told
 	Now       func() time.Time         // nil: time.Now
 }
@@ -71,6 +72,9 @@ func Open(o Options) (*Store, error) {
 	if o.Retention <= 0 {
 		o.Retention = defaultRetention
 	}
+	if o.Cache <= 0 {
+		o.Cache = 32 << 20
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -102,11 +106,11 @@ func (s *Store) open() error {
 			return err
 		}
 		s.unlock = unlock
-		if s.writer, err = openWriter(s.path); err != nil {
+		if s.writer, err = openWriter(s.path, s.options.Cache); err != nil {
 			return explain(err, s.path)
 		}
 	}
-	s.readers = sql.OpenDB(connector{dsn(s.path, true)})
+	s.readers = sql.OpenDB(connector{dsn(s.path, true, 4<<20)})
 	s.readers.SetMaxOpenConns(4)
 	s.readers.SetMaxIdleConns(1)
 	var version int
@@ -117,14 +121,11 @@ func (s *Store) open() error {
 }
 
 // dsn names the database with the settings of a connection.
-func dsn(path string, readOnly bool) string {
-	v := url.Values{"_pragma": {"busy_timeout(10000)", "trusted_schema(0)"}}
+func dsn(path string, readOnly bool, cache int64) string {
+	v := url.Values{"_pragma": {"busy_timeout(10000)", "trusted_schema(0)", fmt.Sprintf("cache_size(-%d)", cache>>10)}}
 	if readOnly {
 		v.Set("mode", "ro")
-		v.Add("_pragma", "cache_size(-4096)")
 		v.Add("_pragma", "query_only(1)")
-	} else {
-		v.Add("_pragma", "cache_size(-16384)")
 	}
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: v.Encode()}).String()
 }

@@ -80,8 +80,8 @@ var registered = func() driver.Driver {
 	return db.Driver()
 }()
 
-func openWriter(path string) (w *writer, err error) {
-	conn, err := registered.Open(dsn(path, false))
+func openWriter(path string, cache int64) (w *writer, err error) {
+	conn, err := registered.Open(dsn(path, false, cache))
 	if err != nil {
 		return nil, err
 	}
