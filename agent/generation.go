@@ -95,7 +95,7 @@ func (g *generation) openOutputs() error {
 		o := &output{kind: c.Kind, label: c.Label}
 		o.Output, o.Params = c.open(outputs.Env{
 			DataDir: g.config.DataDir, Namespace: g.config.Namespace, LogID: g.config.logID, Version: a.options.Version,
-			Logger: a.log.With("output", c.Label), Compile: compileWhen, OpenStore: g.config.openStore, Stdout: a.options.Stdout,
+			Logger: a.log, Compile: compileWhen, OpenStore: g.config.openStore, Stdout: a.options.Stdout,
 		})
 		if o.Output == nil {
 			return fmt.Errorf("output %q %q: cannot be made; see gatebook check", c.Kind, c.Label)
@@ -152,7 +152,7 @@ func (g *generation) run() {
 	for _, o := range g.outputs {
 		g.runOutputs.Go(func() {
 			err := outputs.Run(out, o.reader, o.Output, outputs.Options{
-				Kind: o.kind, Label: o.label, Params: o.Params, Logger: g.agent.log.With("output", o.label), Stats: &o.stats,
+				Kind: o.kind, Label: o.label, Params: o.Params, Logger: g.agent.log, Stats: &o.stats,
 				DeadLetters: o.letters, End: g.end,
 			})
 			if err != nil && out.Err() == nil {
