@@ -446,3 +446,28 @@ func (o *ctxOut) Write(ctx context.Context, _ *Batch) error {
 }
 
 func (o *ctxOut) Close() error { return nil }
+
+// A request that is split while it probes does not leave the gate shut.
+func TestSplitWhileProbing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newMemReader()
+		n := 0
+		out := funcOutput(func(streams []string) error {
+			if n++; n == 1 {
+				return &RequestError{Host: "h", Status: 503, Unknown: true, Err: errors.New("down")}
+			}
+			if len(streams) > 1 {
+				return &RequestError{Host: "h", Status: 413, TooLarge: true, Err: errors.New("too large")}
+			}
+			return nil
+		})
+		r.add("a", "b", "c", "d")
+		stop := running(t, r, out, Options{Label: "x", Params: Params{Workers: 2}})
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		stop()
+		if got := r.settledCount(); got != 4 {
+			t.Errorf("%d settled", got)
+		}
+	})
+}

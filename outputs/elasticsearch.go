@@ -164,7 +164,7 @@ func requestError(err error) *RequestError {
 	switch s := re.Status; {
 	case s == 0:
 		e.Hold = elastic.IsTLS(err)
-	case s < 300: // the answer broke off
+	case s < 300 || re.Err != nil: // the answer broke off
 	case s == http.StatusRequestEntityTooLarge:
 		e.TooLarge = true
 	case s == http.StatusBadRequest:

@@ -17,7 +17,6 @@ package outputs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -119,8 +118,6 @@ type Env struct {
 	// Compile turns a `when` into a match function; errors are noted where the expression stands. The event is valid during
 	// the call only.
 	Compile func(body *conf.Body, expr hcl.Expression) func(*event.Event) bool
-	// OpenStore returns the embedded store; nil where this program is built into something that has none.
-	OpenStore func(body *conf.Body) (Store, error)
 	// Stdout is where path = "-" writes; nil is os.Stdout.
 	Stdout interface{ Write([]byte) (int, error) }
 }
@@ -239,5 +236,3 @@ func (o *Options) setDefaults() {
 		o.StreamOutstanding = MaxOutstanding / 4
 	}
 }
-
-var errNoStore = errors.New("no store in this program")

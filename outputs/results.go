@@ -75,6 +75,7 @@ func (d *driver) failed(j *job, err *RequestError, now time.Time) {
 		}
 	}
 	if (err.TooLarge || err.Suspect) && d.split(j, err, now) {
+		d.gate.probing = false // the halves go on probing
 		return
 	}
 	d.gate.fail(now, &d.o, err.Hold)

@@ -2,84 +2,138 @@ package outputs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
 
+	"github.com/gatebook/gatebook/buffer"
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/internal/conf"
+	"github.com/gatebook/gatebook/store"
 )
 
-// Store is what the store output needs of the embedded store.
-type Store interface {
-	// Append writes items in one transaction, each once, however often it is given: the id tells. Nothing is kept.
-	Append(ctx context.Context, items []StoreItem) error
-	Close() error
-}
-
-// StoreItem is one record: the event for the columns, the document as it is. Both are valid during the call only.
-type StoreItem struct {
-	Event    *event.Event
-	Document []byte
-}
+// StoreDir is the folder of the embedded store within data_dir.
+const StoreDir = "store"
 
 // newStore reads
 //
 //	output "store" "local" {
-//	  retention = { default = "365d" }   # read by the store
+//	  retention = { default = "365d", "auth_service.audit" = "7y" }
 //	}
-func newStore(_ string, body *conf.Body, env Env) (Output, Params) {
-	p := Params{Workers: 1, BatchBytes: 1 << 20, BatchItems: 5000, Typed: true, Idempotent: true}
-	if env.OpenStore == nil {
-		body.Errorf("", "%v", errNoStore)
-		return nil, p
+func newStore(label string, body *conf.Body, env Env) (Output, Params) {
+	p := Params{Workers: 1, BatchBytes: 2 << 20, BatchItems: 5000, Typed: true, Idempotent: true}
+	o := store.Options{Dir: filepath.Join(env.DataDir, StoreDir), Logger: env.Logger, ByDataset: map[string]time.Duration{}}
+	for _, kv := range body.Pairs("retention") {
+		d, err := conf.ParseDuration(kv.Value)
+		switch {
+		case err != nil || d <= 0:
+			body.File().ErrorAt(kv.ValueRange, "retention of "+kv.Key+": want a duration such as \"365d\"", "")
+		case kv.Key == "default":
+			o.Retention = d
+		default:
+			o.ByDataset[strings.TrimPrefix(kv.Key, event.DatasetPrefix)] = d
+		}
 	}
-	s, err := env.OpenStore(body)
-	if err != nil {
-		body.Errorf("", "%v", err)
-		return nil, p
-	}
-	if s == nil {
-		return nil, p
-	}
-	return &storeOutput{store: s}, p
+	return &storeOutput{options: o, logID: env.LogID, log: env.Logger.With("output", label, "kind", "store")}, p
 }
 
-// storeOutput hands batches to the store, decoded.
+// storeOutput hands batches to the store, decoded. The store keeps a cursor of its own in the transaction of the rows, so
+// that what is sent again after a crash is passed over: nothing of it has to agree with the log's cursor.
 type storeOutput struct {
-	store Store
-	items []StoreItem
+	options store.Options
+	logID   string
+	log     *slog.Logger
+	store   atomic.Pointer[store.Store]
+
+	items []store.Item
 	evs   []event.Event
+}
+
+// StoreOf returns the store behind a store output, nil before it is open or where o is another output.
+func StoreOf(o Output) *store.Store {
+	if s, ok := o.(*storeOutput); ok {
+		return s.store.Load()
+	}
+	return nil
+}
+
+// Start opens the store.
+func (o *storeOutput) Start(context.Context) error {
+	if o.store.Load() != nil {
+		return nil
+	}
+	s, err := store.Open(o.options)
+	if err != nil {
+		return storeTrouble("open store", err)
+	}
+	o.store.Store(s)
+	return nil
+}
+
+func storeTrouble(what string, err error) error {
+	e := &RequestError{Host: "store", Err: fmt.Errorf("%s: %w", what, err)}
+	switch {
+	case errors.Is(err, store.ErrFull):
+		e.Remedy = "free space on the disk of data_dir"
+	case errors.Is(err, store.ErrLocked), errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewer):
+		e.Hold = true // the text of these says what to do
+	}
+	return e
 }
 
 // Write appends a batch in one transaction.
 func (o *storeOutput) Write(ctx context.Context, b *Batch) error {
-	o.items = o.items[:0]
-	for len(o.evs) < b.Len {
-		o.evs = append(o.evs, event.Event{})
+	if cap(o.evs) < b.Len {
+		o.evs = make([]event.Event, b.Len)
 	}
-	n := 0
+	o.items = o.items[:0]
+	upTo := uint64(0)
 	for k := range b.Parts {
 		p := &b.Parts[k]
 		items, err := p.Items()
 		if err != nil {
 			return err
 		}
+		at := p.place()
+		upTo = max(upTo, at)
 		var dec event.Decoder
 		dec.Reset(p.Typed)
 		for i := range p.Ends {
 			item := p.Item(items, i)
-			e := &o.evs[n]
+			e := &o.evs[len(o.items)]
 			if err := dec.Next(item, e); err != nil {
-				e.Reset()
+				e.Reset() // the document is kept all the same
 			}
-			o.items = append(o.items, StoreItem{e, event.Document(item)})
-			n++
+			o.items = append(o.items, store.Item{Seq: at, Doc: event.Document(item), Event: e})
 		}
 	}
-	if err := o.store.Append(ctx, o.items); err != nil {
-		return &RequestError{Host: "store", Err: fmt.Errorf("write store: %w", err)}
+	if err := o.store.Load().Append(ctx, o.items, o.logID, upTo); err != nil {
+		return storeTrouble("write store", err)
 	}
 	return nil
 }
 
+// place is a number that grows from block to block in the order of reading, which sequences need not do: blocks that use the
+// reserve go ahead of others. A block is never split between two batches of a single worker.
+func (p *Part) place() uint64 {
+	if p.from == nil {
+		return p.Seq(p.Len() - 1)
+	}
+	if b, ok := any(p.from.block).(interface{ Pos() buffer.Pos }); ok {
+		at := b.Pos()
+		return at.Segment<<30 | uint64(at.Offset)
+	}
+	return p.from.block.First + uint64(p.from.block.Count) - 1
+}
+
 // Close closes the store.
-func (o *storeOutput) Close() error { return o.store.Close() }
+func (o *storeOutput) Close() error {
+	if s := o.store.Swap(nil); s != nil {
+		return s.Close()
+	}
+	return nil
+}
