@@ -49,7 +49,7 @@ type driver struct {
 	running int  // Writes
 	wanted  bool // the fetcher was asked and has not answered
 	ended   bool // the fetcher is gone: nothing more will be appended
-	started bool // Starter.Start has returned nil
+	started bool // Starter.Start has returned nil, or there is none
 
 	retry   []*job
 	streams map[string]*stream
@@ -110,6 +110,11 @@ func Run(ctx context.Context, r Reader, out Output, o Options) error {
 	fctx, stopFetch := context.WithCancel(ctx)
 	fetched := make(chan struct{})
 	go func() { defer close(fetched); d.fetch(fctx) }()
+	if _, ok := out.(Starter); ok {
+		d.retry = append(d.retry, &job{batch: &Batch{}}) // of no items: it stands for Start
+	} else {
+		d.started = true
+	}
 	err := d.loop(ctx)
 	stopFetch()
 	d.finish(cancel)
@@ -262,12 +267,13 @@ func (d *driver) start(j *job) error {
 	j.attempts++
 	d.st.inFlight.Add(int64(j.batch.Len))
 	d.st.requests.Add(1)
-	if starter, ok := d.out.(Starter); ok && !d.started {
-		go func() { d.results <- result{j, starter.Start(d.wctx), true} }()
-	} else {
-		d.started = true
-		go func() { d.results <- result{j, d.out.Write(d.wctx, j.batch), false} }()
-	}
+	go func() {
+		if starter, ok := d.out.(Starter); ok && j.batch.Len == 0 {
+			d.results <- result{j, starter.Start(d.wctx), true}
+			return
+		}
+		d.results <- result{j, d.out.Write(d.wctx, j.batch), false}
+	}()
 	return nil
 }
 

@@ -112,7 +112,6 @@ func (e *RequestError) Unwrap() error { return e.Err }
 type Env struct {
 	DataDir   string
 	Namespace string
-	LogID     string // of the log that is read
 	Version   string // of this program
 	Logger    *slog.Logger
 	// Compile turns a `when` into a match function; errors are noted where the expression stands. The event is valid during

@@ -52,7 +52,7 @@ func (d *driver) begun(j *job, err error, now time.Time) {
 		d.started = true
 		d.opened()
 		d.must, d.commitAt = d.exact, now
-		d.again(j, now)
+		d.free(j)
 	case errors.As(err, &request):
 		d.failed(j, &RequestError{Host: request.Host, Status: request.Status, Hold: request.Hold, Remedy: request.Remedy, Err: request.Err}, now)
 	default:

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gatebook/gatebook/buffer"
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/internal/conf"
 	"github.com/gatebook/gatebook/store"
@@ -38,14 +37,13 @@ func newStore(label string, body *conf.Body, env Env) (Output, Params) {
 			o.ByDataset[strings.TrimPrefix(kv.Key, event.DatasetPrefix)] = d
 		}
 	}
-	return &storeOutput{options: o, logID: env.LogID, log: env.Logger.With("output", label, "kind", "store")}, p
+	return &storeOutput{options: o, log: env.Logger.With("output", label, "kind", "store")}, p
 }
 
-// storeOutput hands batches to the store, decoded. The store keeps a cursor of its own in the transaction of the rows, so
-// that what is sent again after a crash is passed over: nothing of it has to agree with the log's cursor.
+// storeOutput hands batches to the store, decoded. The store passes over what it has already, by the id, so that what is sent
+// again after a crash is there once: nothing of it has to agree with the log's cursor.
 type storeOutput struct {
 	options store.Options
-	logID   string
 	log     *slog.Logger
 	store   atomic.Pointer[store.Store]
 
@@ -91,15 +89,12 @@ func (o *storeOutput) Write(ctx context.Context, b *Batch) error {
 		o.evs = make([]event.Event, b.Len)
 	}
 	o.items = o.items[:0]
-	upTo := uint64(0)
 	for k := range b.Parts {
 		p := &b.Parts[k]
 		items, err := p.Items()
 		if err != nil {
 			return err
 		}
-		at := p.place()
-		upTo = max(upTo, at)
 		var dec event.Decoder
 		dec.Reset(p.Typed)
 		for i := range p.Ends {
@@ -107,27 +102,15 @@ func (o *storeOutput) Write(ctx context.Context, b *Batch) error {
 			e := &o.evs[len(o.items)]
 			if err := dec.Next(item, e); err != nil {
 				e.Reset() // the document is kept all the same
+				e.ID = string(IDOf(item))
 			}
-			o.items = append(o.items, store.Item{Seq: at, Doc: event.Document(item), Event: e})
+			o.items = append(o.items, store.Item{Doc: event.Document(item), Event: e})
 		}
 	}
-	if err := o.store.Load().Append(ctx, o.items, o.logID, upTo); err != nil {
+	if err := o.store.Load().Append(ctx, o.items); err != nil {
 		return storeTrouble("write store", err)
 	}
 	return nil
-}
-
-// place is a number that grows from block to block in the order of reading, which sequences need not do: blocks that use the
-// reserve go ahead of others. A block is never split between two batches of a single worker.
-func (p *Part) place() uint64 {
-	if p.from == nil {
-		return p.Seq(p.Len() - 1)
-	}
-	if b, ok := any(p.from.block).(interface{ Pos() buffer.Pos }); ok {
-		at := b.Pos()
-		return at.Segment<<30 | uint64(at.Offset)
-	}
-	return p.from.block.First + uint64(p.from.block.Count) - 1
 }
 
 // Close closes the store.
