@@ -14,6 +14,7 @@ import (
 
 // misbehave lets a fake server fail in every way there is, without ever lying about what it did.
 func misbehave(f *fakeES, rng *rand.Rand) {
+	rng = rand.New(rand.NewPCG(rng.Uint64(), 0)) // the server's own: it runs beside the test
 	f.before = func(_, items int) int {
 		switch rng.IntN(12) {
 		case 0:
@@ -105,7 +106,8 @@ func TestExactlyOnceThroughCrashes(t *testing.T) {
 				if rng.IntN(2) == 0 {
 					f.rollover(r.Meta(metaState))
 				}
-				go func() { done <- Run(ctx, r, f.output(rng.IntN(2) == 0), o) }()
+				out := f.output(rng.IntN(2) == 0)
+				go func() { done <- Run(ctx, r, out, o) }()
 				timer := time.NewTimer(time.Duration(rng.IntN(40)) * time.Millisecond)
 				<-timer.C
 				f.mu.Lock()

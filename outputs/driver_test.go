@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,11 +194,15 @@ func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged bytes.Buffer
 		r := newMemReader()
+		var mu sync.Mutex
 		var at []time.Duration
-		begin, up := time.Now(), false
+		begin := time.Now()
+		var up atomic.Bool
 		out := funcOutput(func([]string) error {
+			mu.Lock()
 			at = append(at, time.Since(begin))
-			if up {
+			mu.Unlock()
+			if up.Load() {
 				return nil
 			}
 			return &RequestError{Host: "http://es1:9200", Err: errors.New("connection refused"), Remedy: "start it"}
@@ -221,7 +226,7 @@ func TestBackoff(t *testing.T) {
 		if f := st.Figures(); f.State != StateRetrying || f.Problem == nil || f.Problem.Remedy != "start it" {
 			t.Errorf("figures while down: %+v", f)
 		}
-		up = true
+		up.Store(true)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		stop()
@@ -294,11 +299,12 @@ func TestRedStreamStopsNothing(t *testing.T) {
 func TestFullStreamWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newMemReader()
-		red := true
+		var red atomic.Bool
+		red.Store(true)
 		out := funcOutput(func(streams []string) error {
 			var e PartialError
 			for i, s := range streams {
-				if s == "logs-gatebook.red-default" && red {
+				if s == "logs-gatebook.red-default" && red.Load() {
 					e.Items = append(e.Items, ItemError{Index: i, Stream: s, Status: 429, Type: "es_rejected_execution_exception"})
 				}
 			}
@@ -317,7 +323,7 @@ func TestFullStreamWaits(t *testing.T) {
 		if got := r.settledCount(); got < 8 || got > 13 {
 			t.Errorf("%d settled while full", got)
 		}
-		red = false
+		red.Store(false)
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		stop()
@@ -357,10 +363,11 @@ func TestTooLargeHalves(t *testing.T) {
 func TestBadRequestHoldsFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newMemReader()
-		all := true
+		var all atomic.Bool
+		all.Store(true)
 		out := funcOutput(func(streams []string) error {
 			for _, s := range streams {
-				if all || s == "logs-gatebook.poison-default" {
+				if all.Load() || s == "logs-gatebook.poison-default" {
 					return &RequestError{Host: "h", Status: 400, Suspect: true, Hold: true, Err: errors.New("malformed")}
 				}
 			}
@@ -374,7 +381,7 @@ func TestBadRequestHoldsFirst(t *testing.T) {
 		if f := st.Figures(); f.State != StateHeld || f.DeadLettered != 0 {
 			t.Errorf("while all is refused: %+v", f)
 		}
-		all = false
+		all.Store(false)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		stop()
@@ -462,7 +469,7 @@ func TestSplitWhileProbing(t *testing.T) {
 			return nil
 		})
 		r.add("a", "b", "c", "d")
-		stop := running(t, r, out, Options{Label: "x", Params: Params{Workers: 2}})
+		stop := running(t, r, out, Options{Label: "x", Params: Params{Workers: 1}})
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		stop()
