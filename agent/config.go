@@ -33,8 +33,7 @@ type Config struct {
 	Metrics   string // address to listen on; empty for none
 	Problems  conf.Diagnostics
 
-	logID string // of the log that outputs read, once it is open
-	log   *slog.Logger
+	log *slog.Logger
 }
 
 // BufferConfig is the buffer block.
@@ -164,7 +163,7 @@ func (c *Config) decodeOutputs(b *conf.Body) {
 			continue
 		}
 		o := OutputConfig{Kind: k.Labels[0], Label: k.Labels[1], body: k.Body}
-		o.open(outputs.Env{DataDir: c.DataDir, Namespace: c.Namespace, Compile: compileWhen, OpenStore: c.openStore})
+		o.open(outputs.Env{DataDir: c.DataDir, Namespace: c.Namespace, Compile: compileWhen})
 		c.Outputs = append(c.Outputs, o)
 	}
 	if len(c.Outputs) == 0 && !b.HasBlock("output") {

@@ -81,7 +81,6 @@ func (g *generation) codec() buffer.Codec {
 
 func (g *generation) openOutputs() error {
 	a := g.agent
-	g.config.logID = a.buffer.ID()
 	known := g.config.readerNames()
 	for _, r := range a.buffer.Readers() {
 		if !slices.Contains(known, r.Name) {
@@ -94,8 +93,8 @@ func (g *generation) openOutputs() error {
 	for _, c := range g.config.Outputs {
 		o := &output{kind: c.Kind, label: c.Label}
 		o.Output, o.Params = c.open(outputs.Env{
-			DataDir: g.config.DataDir, Namespace: g.config.Namespace, LogID: g.config.logID, Version: a.options.Version,
-			Logger: a.log, Compile: compileWhen, OpenStore: g.config.openStore, Stdout: a.options.Stdout,
+			DataDir: g.config.DataDir, Namespace: g.config.Namespace, Version: a.options.Version,
+			Logger: a.log, Compile: compileWhen, Stdout: a.options.Stdout,
 		})
 		if o.Output == nil {
 			return fmt.Errorf("output %q %q: cannot be made; see gatebook check", c.Kind, c.Label)
@@ -149,6 +148,7 @@ func (g *generation) run() {
 		}
 	})
 	g.helpers.Go(func() { g.tellDeadLetters(helpers) })
+	g.helpers.Go(func() { g.prune(helpers) })
 	for _, o := range g.outputs {
 		g.runOutputs.Go(func() {
 			err := outputs.Run(out, o.reader, o.Output, outputs.Options{

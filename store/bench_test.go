@@ -51,8 +51,13 @@ var hosts, users, addresses = func() (h, u, a []string) {
 	return h, u, a
 }()
 
+var testEpoch = strings.Repeat("0", 32)
+
+// idOf is the id of the event with a sequence number.
+func idOf(seq int) string { return fmt.Sprintf("%s-%d", testEpoch, seq) }
+
 func newEncoder() *event.Encoder {
-	return event.NewEncoder(event.EncoderOptions{Namespace: "default", Epoch: strings.Repeat("0", 32), Original: true,
+	return event.NewEncoder(event.EncoderOptions{Namespace: "default", Epoch: testEpoch, Original: true,
 		Agent: event.AgentInfo{ID: "0123456789abcdef", Name: "web1", Version: "0.1.0"}})
 }
 
@@ -65,8 +70,9 @@ func batches(count, size int) [][]Item {
 			n := b*size + i
 			e := &event.Event{}
 			authEvent(e, n)
+			e.ID = idOf(n)
 			item, _ := w.AppendItem(nil, nil, e, uint64(n))
-			out[b] = append(out[b], Item{Seq: uint64(n), Doc: event.Document(item), Event: e})
+			out[b] = append(out[b], Item{Doc: event.Document(item), Event: e})
 		}
 	}
 	return out
@@ -82,14 +88,21 @@ func BenchmarkAppend(b *testing.B) {
 	ready := batches(50, size)
 	b.SetBytes(int64(len(ready[0][0].Doc)) * size)
 	b.ReportAllocs()
+	ids, rounds := make([]string, len(ready)*size), make([]string, 1000) // ids that are new each time, made before
+	for i := range ids {
+		ids[i] = idOf(1000 + i)
+	}
+	for i := range rounds {
+		rounds[i] = fmt.Sprintf("%03d", i)
+	}
 	i := 0
 	for b.Loop() {
 		items := ready[i%len(ready)]
 		for j := range items {
-			items[j].Seq = uint64(i*size + j)
+			items[j].Event.ID = ids[(i*size+j)%len(ids)] + rounds[i*size/len(ids)%len(rounds)]
 			items[j].Event.Time += event.Time(len(ready) * size * 137_000_000)
 		}
-		if err := s.Append(context.Background(), items, "log", uint64(i*size+size-1)); err != nil {
+		if err := s.Append(context.Background(), items); err != nil {
 			b.Fatal(err)
 		}
 		i++
@@ -114,16 +127,17 @@ func TestMillion(t *testing.T) {
 		docs = docs[:0]
 		for i := range size {
 			authEvent(&events[i], at+i)
+			events[i].ID = idOf(at + i)
 			docs, _ = w.AppendItem(docs, nil, &events[i], uint64(at+i))
 			ends[i] = len(docs)
 		}
 		start := 0
 		for i := range items {
-			items[i] = Item{Seq: uint64(at + i), Doc: event.Document(docs[start:ends[i]]), Event: &events[i]}
+			items[i] = Item{Doc: event.Document(docs[start:ends[i]]), Event: &events[i]}
 			start = ends[i]
 		}
 		c, begin := cpuTime(), time.Now()
-		if err := s.Append(t.Context(), items, "log", uint64(at+size-1)); err != nil {
+		if err := s.Append(t.Context(), items); err != nil {
 			t.Fatal(err)
 		}
 		wall, cpu = wall+time.Since(begin), cpu+cpuTime()-c

@@ -1,12 +1,11 @@
 // Package store is the embedded database: it keeps events where there is no Elasticsearch and answers the same questions.
 //
-//	batch of the log -> Append: one transaction { rows, cursor of the log } -> fsync -> nil
+//	batch of the log -> Append: one transaction of rows, each under the number that its event's id gives -> fsync -> nil
 //	question -> query.Expr -> query.SQL -> Query, Count, Stats (any number of readers, also of other processes)
 //	retention -> Prune: small steps, oldest first
 //
-// What it promises: when Append returns nil the events are on the disk and stay there over a power cut, and the cursor is the
-// same transaction, so that an event that is sent again after a crash is not stored twice. One process writes; others may read
-// meanwhile. Memory is bounded by the page caches (writer Options.Cache, each of at most four readers 4 MiB).
+// What it promises: when Append returns nil the events are on the disk and stay there over a power cut, and an event that is
+// sent again, in whatever order, is not stored twice. One process writes; others may read meanwhile. Memory is bounded by the page caches (writer Options.Cache, each of at most four readers 4 MiB).
 //
 // The layout and why it is so: docs/decisions/0002-store-layout.md.
 package store
@@ -151,42 +150,27 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Item is one event: its sequence number in the log, its JSON document, and its fields.
+// Item is one event: its JSON document, and its fields (with its ID).
 type Item struct {
-	Seq   uint64
 	Doc   []byte
 	Event *event.Event
 }
 
-// Append stores a batch of a log and moves the cursor of that log to upTo, which is the last sequence number that the batch
-// covers, filtered ones included. Items at or below the cursor are there already and are passed over; a batch that ends at or below
-// the cursor changes nothing. Nothing is retained. After an error nothing of the batch is stored; it may be tried again.
-func (s *Store) Append(ctx context.Context, items []Item, logID string, upTo uint64) error {
+// Append stores a batch in one transaction. Events that are there already, by their id, are passed over. Nothing is retained.
+// After an error nothing of the batch is stored; it may be tried again.
+func (s *Store) Append(ctx context.Context, items []Item) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.writer == nil {
 		return fmt.Errorf("append to store %s: %w", s.options.Dir, errNotWritable)
 	}
-	if err := s.writer.append(ctx, items, logID, upTo); err != nil {
+	if err := s.writer.append(ctx, items); err != nil {
 		return fmt.Errorf("append to store %s: %w", s.options.Dir, explain(err, s.path))
 	}
 	return nil
 }
 
 var errNotWritable = errors.New("it is closed or opened for reading only")
-
-// Cursor returns the last sequence number of a log that is stored; ok is false where there is none of it.
-func (s *Store) Cursor(ctx context.Context, logID string) (seq uint64, ok bool, err error) {
-	var n int64
-	err = s.readers.QueryRowContext(ctx, "SELECT seq FROM cursor WHERE log = ?", logID).Scan(&n)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return 0, false, nil
-	case err != nil:
-		return 0, false, fmt.Errorf("read cursor of store %s: %w", s.options.Dir, explain(err, s.path))
-	}
-	return uint64(n), true, nil
-}
 
 // Check reads all of the database and tells the first damage; it can take minutes.
 func (s *Store) Check(ctx context.Context) error {

@@ -6,7 +6,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -24,7 +26,7 @@ const (
 // an index: each with many values costs as much as all the rest of a row (docs/decisions/0002-store-layout.md).
 func schema() string {
 	var b strings.Builder
-	b.WriteString("CREATE TABLE cursor (log TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;\nCREATE TABLE event (id INTEGER PRIMARY KEY")
+	b.WriteString("CREATE TABLE epoch (epoch TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;\nCREATE TABLE event (id INTEGER PRIMARY KEY")
 	for _, id := range columns {
 		name, _ := query.ColumnName(id)
 		b.WriteString(", " + name + " " + columnType(id))
@@ -52,16 +54,16 @@ func columnType(id event.FieldID) string {
 // writer is the one connection that writes. It speaks to the driver itself: database/sql would convert and check every value
 // of every row again.
 type writer struct {
-	conn       driver.Conn
-	many, one  driver.StmtExecContext
-	begin, end driver.StmtExecContext
-	undo, move driver.StmtExecContext
-	statements []driver.Stmt
+	conn        driver.Conn
+	many, one   driver.StmtExecContext
+	begin, end  driver.StmtExecContext
+	undo, enter driver.StmtExecContext
+	statements  []driver.Stmt
 
 	args   []driver.NamedValue
 	dict   dictionary
 	pack   packer
-	cursor map[string]uint64
+	epochs map[string]int64 // number of each epoch seen
 }
 
 // connector opens connections for database/sql.
@@ -85,7 +87,7 @@ func openWriter(path string, cache int64) (w *writer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w = &writer{conn: conn, cursor: map[string]uint64{}, dict: dictionary{}}
+	w = &writer{conn: conn, epochs: map[string]int64{}, dict: dictionary{}}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -123,8 +125,8 @@ func openWriter(path string, cache int64) (w *writer, err error) {
 var bg = context.Background()
 
 func (w *writer) prepare() error {
-	insert := "INSERT OR ROLLBACK INTO event (" // as ABORT it would journal the pages of every statement
-	marks := "("
+	insert := "INSERT OR IGNORE INTO event (id, " // ignored: it is there already, its id is its sequence
+	marks := "(?,"
 	for _, id := range columns {
 		name, _ := query.ColumnName(id)
 		insert, marks = insert+name+", ", marks+"?,"
@@ -136,7 +138,7 @@ func (w *writer) prepare() error {
 	}{
 		{&w.one, insert + marks}, {&w.many, insert + marks + strings.Repeat(","+marks, rowsAtOnce-1)},
 		{&w.begin, "BEGIN IMMEDIATE"}, {&w.end, "COMMIT"}, {&w.undo, "ROLLBACK"},
-		{&w.move, "INSERT INTO cursor (log, seq) VALUES (?, ?) ON CONFLICT (log) DO UPDATE SET seq = excluded.seq"},
+		{&w.enter, "INSERT INTO epoch (epoch, number) VALUES (?, ?)"},
 	} {
 		st, err := w.conn.Prepare(s.text)
 		if err != nil {
@@ -149,7 +151,7 @@ func (w *writer) prepare() error {
 		}
 		*s.to = run
 	}
-	w.args = make([]driver.NamedValue, rowsAtOnce*(len(columns)+1))
+	w.args = make([]driver.NamedValue, rowsAtOnce*(len(columns)+2))
 	for i := range w.args {
 		w.args[i].Ordinal = i + 1
 	}
@@ -189,50 +191,34 @@ func (w *writer) close() error {
 }
 
 // append is Store.Append within the lock.
-func (w *writer) append(ctx context.Context, items []Item, logID string, upTo uint64) error {
+func (w *writer) append(ctx context.Context, items []Item) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	last, known, err := w.last(logID)
-	if err != nil {
-		return err
-	}
-	if known && upTo <= last {
-		return nil
-	}
-	if known {
-		kept := items[:0:0]
-		for i := range items {
-			if items[i].Seq > last {
-				kept = items[i:] // ascending: the rest is new as well
-				break
-			}
-		}
-		items = kept
-	}
+	bg := context.Background() // a transaction is finished or undone, not left
 	if _, err := w.begin.ExecContext(bg, nil); err != nil {
 		return err
 	}
-	if err := w.rows(bg, items, logID, upTo); err != nil {
+	if err := w.rows(bg, items); err != nil {
 		_, _ = w.undo.ExecContext(bg, nil) // after a full disk SQLite has undone it already
 		w.pack.forget()
+		clear(w.epochs)
 		return err
 	}
 	w.pack.added = w.pack.added[:0]
-	w.cursor[logID] = upTo
 	return nil
 }
 
-func (w *writer) rows(ctx context.Context, items []Item, logID string, upTo uint64) error {
+func (w *writer) rows(ctx context.Context, items []Item) error {
 	for len(items) > 0 {
 		n, st := rowsAtOnce, w.many
 		if len(items) < n {
 			n, st = 1, w.one
 		}
-		width := len(columns) + 1
+		width := len(columns) + 2
 		w.pack.buf = w.pack.buf[:0]
 		for i := range n {
-			if err := w.fill(w.args[i*width:(i+1)*width], items[i:]); err != nil {
+			if err := w.fill(ctx, w.args[i*width:(i+1)*width], items[i:]); err != nil {
 				return err
 			}
 		}
@@ -244,38 +230,76 @@ func (w *writer) rows(ctx context.Context, items []Item, logID string, upTo uint
 	for i := range w.args { // the batch's memory is not ours to hold
 		w.args[i].Value = nil
 	}
-	if _, err := w.move.ExecContext(ctx, []driver.NamedValue{{Ordinal: 1, Value: logID}, {Ordinal: 2, Value: int64(upTo)}}); err != nil {
-		return err
-	}
 	_, err := w.end.ExecContext(ctx, nil)
 	return err
 }
 
-// last is the cursor of a log.
-func (w *writer) last(logID string) (uint64, bool, error) {
-	if n, ok := w.cursor[logID]; ok {
-		return n, true, nil
+// A row's id is made of its event's, <epoch>-<sequence>, so that the table itself knows what it has: the number of the epoch in the
+// table epoch, then sequenceBits of sequence. Rows of one epoch stand in the order of its log.
+const (
+	sequenceBits = 40
+	maxEpochs    = 1 << (63 - sequenceBits - 1)
+)
+
+// rowID returns the id of an event's row. Ids of another form (of alerts, of other senders) become negative numbers, by hash.
+func (w *writer) rowID(ctx context.Context, id string) (int64, error) {
+	epoch, digits, ok := strings.Cut(id, "-")
+	seq, err := strconv.ParseUint(digits, 10, sequenceBits)
+	if !ok || err != nil || len(epoch) != 32 {
+		h := fnv.New64a()
+		h.Write([]byte(id))
+		return -int64(h.Sum64()>>1) - 1, nil
 	}
-	arg := driver.NamedValue{Ordinal: 1, Value: logID}
-	n, err := w.number("SELECT coalesce((SELECT seq FROM cursor WHERE log = ?), -1)", arg)
-	if err != nil || n < 0 {
-		return 0, false, err
+	n, ok := w.epochs[epoch]
+	if !ok {
+		if n, err = w.epoch(ctx, strings.Clone(epoch)); err != nil {
+			return 0, err
+		}
 	}
-	w.cursor[logID] = uint64(n)
-	return uint64(n), true, nil
+	return n<<sequenceBits | int64(seq), nil
+}
+
+// epoch finds or gives the number of an epoch, within the transaction of the batch.
+func (w *writer) epoch(ctx context.Context, epoch string) (int64, error) {
+	arg := driver.NamedValue{Ordinal: 1, Value: epoch}
+	n, err := w.number("SELECT coalesce((SELECT number FROM epoch WHERE epoch = ?), 0)", arg)
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		if n, err = w.number("SELECT coalesce(max(number), 0) + 1 FROM epoch"); err != nil {
+			return 0, err
+		}
+		if n >= maxEpochs {
+			return 0, errors.New("the agent was started more often than the store can count; begin a new store")
+		}
+		if _, err := w.enter.ExecContext(ctx, []driver.NamedValue{arg, {Ordinal: 2, Value: n}}); err != nil {
+			return 0, err
+		}
+	}
+	if len(w.epochs) > 1000 {
+		clear(w.epochs)
+	}
+	w.epochs[epoch] = n
+	return n, nil
 }
 
 // fill sets the values of one row, that of the first of items.
-func (w *writer) fill(args []driver.NamedValue, items []Item) error {
+func (w *writer) fill(ctx context.Context, args []driver.NamedValue, items []Item) error {
 	ev := items[0].Event
+	id, err := w.rowID(ctx, ev.ID)
+	if err != nil {
+		return err
+	}
+	args[0].Value = id
 	for i, id := range columns {
-		args[i].Value = w.column(ev, id)
+		args[i+1].Value = w.column(ev, id)
 	}
 	x, err := w.pack.of(ev.Dataset, items, w.saveDictionary)
 	if err != nil {
 		return err
 	}
-	args[len(columns)].Value = w.pack.pack(x, items[0].Doc) // copied by the driver before Exec returns
+	args[len(columns)+1].Value = w.pack.pack(x, items[0].Doc) // copied by the driver before Exec returns
 	return nil
 }
 

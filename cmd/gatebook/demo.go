@@ -21,6 +21,7 @@ import (
 	"github.com/gatebook/gatebook/configs"
 	"github.com/gatebook/gatebook/enrich/demogeo"
 	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/outputs"
 	"github.com/gatebook/gatebook/query"
 	"github.com/gatebook/gatebook/store"
 )
@@ -96,7 +97,7 @@ func prepareDemo(dir string) (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{dir: abs, logs: filepath.Join(abs, "logs"), config: filepath.Join(abs, "gatebook.hcl"), store: filepath.Join(abs, "data", agent.StoreFolder)}
+	d := &demo{dir: abs, logs: filepath.Join(abs, "logs"), config: filepath.Join(abs, "gatebook.hcl"), store: filepath.Join(abs, "data", outputs.StoreDir)}
 	entries, err := os.ReadDir(abs)
 	if err == nil && len(entries) > 0 {
 		if _, err := os.Stat(filepath.Join(abs, demoMark)); err != nil {

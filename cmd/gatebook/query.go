@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatebook/gatebook/agent"
 	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/outputs"
 	"github.com/gatebook/gatebook/query"
 	"github.com/gatebook/gatebook/store"
 )
@@ -66,7 +67,7 @@ func ask(cmd *cobra.Command, o queryOptions, question string) error {
 		if err != nil {
 			return err
 		}
-		o.store, loc = filepath.Join(c.DataDir, agent.StoreFolder), c.Location
+		o.store, loc = filepath.Join(c.DataDir, outputs.StoreDir), c.Location
 	}
 	where, err := query.ParseSimple(question, now, loc)
 	if err != nil {
