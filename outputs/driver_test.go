@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -215,11 +216,14 @@ func TestBackoff(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if n := len(at); n < 12 || n > 24 {
-			t.Errorf("%d attempts in five minutes: %v", n, at)
+		mu.Lock()
+		tries := slices.Clone(at)
+		mu.Unlock()
+		if n := len(tries); n < 12 || n > 24 {
+			t.Errorf("%d attempts in five minutes: %v", n, tries)
 		}
-		for i := 2; i < len(at); i++ {
-			if gap := at[i] - at[i-1]; gap > 30*time.Second*5/4 || i > 8 && gap < 30*time.Second*3/4 {
+		for i := 2; i < len(tries); i++ {
+			if gap := tries[i] - tries[i-1]; gap > 30*time.Second*5/4 || i > 8 && gap < 30*time.Second*3/4 {
 				t.Errorf("attempt %d after %v", i, gap)
 			}
 		}
