@@ -38,8 +38,9 @@ type info struct {
 
 func infoOf(st *unix.Stat_t) info {
 	return info{
-		id: fileID{uint64(st.Dev), st.Ino}, size: st.Size, mtime: st.Mtim.Nano(),
-		nlink: uint64(st.Nlink), mode: st.Mode, uid: st.Uid,
+		id: fileID{st.Dev, st.Ino}, size: st.Size, mtime: st.Mtim.Nano(),
+		nlink: uint64(st.Nlink), //nolint:unconvert // 32 bits wide on arm64
+		mode:  st.Mode, uid: st.Uid,
 	}
 }
 

@@ -374,16 +374,16 @@ func (t *Tailer) readChunk(ctx context.Context, s *source, emit Emit) (again boo
 		}
 	}
 	if s.gzip && !full {
-		return false, t.endOfGzip(ctx, s, rerr, emit)
+		return false, t.endOfGzip(ctx, s, rerr == nil, emit)
 	}
 	return full, nil
 }
 
 // endOfGzip lets go of a compressed file at its end, and puts that on record so that it need not be decompressed
 // again to find nothing. One that is not complete is tried again when it changes.
-func (t *Tailer) endOfGzip(ctx context.Context, s *source, err error, emit Emit) error {
+func (t *Tailer) endOfGzip(ctx context.Context, s *source, complete bool, emit Emit) error {
 	t.closeSource(s)
-	if err != nil {
+	if !complete {
 		t.problem(s.path, fmt.Errorf("read %s: %w", s.path, errIncomplete))
 		return nil
 	}
