@@ -95,7 +95,7 @@ func decodeGzip(dst, src []byte, size int) ([]byte, error) {
 	// The end must follow: it is where the member's own checksum is compared.
 	if n, err := r.z.Read(r.one[:]); n != 0 {
 		return nil, fmt.Errorf("decode gzip items: %w", errMoreData)
-	} else if err != io.EOF {
+	} else if !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("decode gzip items: %w", err)
 	}
 	return dst, nil

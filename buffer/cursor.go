@@ -147,7 +147,7 @@ func (l *Log) readCursor(path, name string) (*cursorState, error) {
 		return best, nil
 	}
 	buf := make([]byte, size)
-	if _, err := f.ReadAt(buf, 0); err != nil && err != io.EOF {
+	if _, err := f.ReadAt(buf, 0); err != nil && !errors.Is(err, io.EOF) {
 		return best, nil
 	}
 	half := len(buf) / 2

@@ -68,7 +68,7 @@ func (d *diskReader) read(l *Log, p Pos, end int64) (*Block, error) {
 	b.body = grow(b.body, int(h.bodySize()))
 	have := copy(b.body, d.w.rest(p.Offset+blockHeaderSize))
 	if have < len(b.body) {
-		if _, err := d.w.f.ReadAt(b.body[have:], p.Offset+blockHeaderSize+int64(have)); err != nil && err != io.EOF {
+		if _, err := d.w.f.ReadAt(b.body[have:], p.Offset+blockHeaderSize+int64(have)); err != nil && !errors.Is(err, io.EOF) {
 			b.Release()
 			return nil, &CorruptionError{p.Segment, p.Offset, err}
 		}

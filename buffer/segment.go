@@ -73,7 +73,7 @@ func parseSegmentName(name string) (uint64, bool) {
 // readSegmentHead reads a segment's header and position table. An error other than VersionError means damage.
 func readSegmentHead(f fsx.File, path string, size int64) (*segmentHeader, []byte, error) {
 	buf := make([]byte, min(size, 4096))
-	if _, err := f.ReadAt(buf, 0); err != nil && err != io.EOF {
+	if _, err := f.ReadAt(buf, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, err
 	}
 	h := &segmentHeader{}
@@ -84,7 +84,7 @@ func readSegmentHead(f fsx.File, path string, size int64) (*segmentHeader, []byt
 		return nil, nil, errBounds
 	}
 	table := make([]byte, h.tableSize)
-	if _, err := f.ReadAt(table, segmentHeaderSize); err != nil && (err != io.EOF || len(table) > 0) {
+	if _, err := f.ReadAt(table, segmentHeaderSize); err != nil && (!errors.Is(err, io.EOF) || len(table) > 0) {
 		return nil, nil, err
 	}
 	if crc32.Checksum(table, castagnoli) != h.tableCRC {
@@ -120,7 +120,7 @@ func (w *window) at(off int64, n int) []byte {
 	w.buf = grow(w.buf, want)
 	w.off = off
 	got, err := w.f.ReadAt(w.buf, off)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		got = w.lenient(off)
 	}
 	w.buf = w.buf[:got]
@@ -132,7 +132,7 @@ func (w *window) lenient(off int64) int {
 	for i := 0; i < len(w.buf); i += page {
 		p := w.buf[i:min(i+page, len(w.buf))]
 		n, err := w.f.ReadAt(p, off+int64(i))
-		if err == io.EOF && n < len(p) {
+		if errors.Is(err, io.EOF) && n < len(p) {
 			return i + n
 		}
 		if err != nil {
