@@ -316,7 +316,7 @@ func (d *decoder) checkTable(t *codeTable) {
 		d.errorAt(t.key.Range, where, "no value goes to this field", remedy)
 		return
 	}
-	need := ""
+	var need string
 	switch t.field {
 	case "event.action":
 		need = "action"

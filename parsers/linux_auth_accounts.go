@@ -126,8 +126,8 @@ func member(ev *event.Event, s, preposition string, action event.Action, code st
 	if !ok {
 		return false
 	}
-	shadow := false
-	if rest, shadow = strings.CutPrefix(rest, "shadow "); shadow {
+	rest, shadow := strings.CutPrefix(rest, "shadow ")
+	if shadow {
 		code, action = "account.companion", event.ActionNone
 	}
 	if rest, ok = strings.CutPrefix(rest, "group "); !ok {

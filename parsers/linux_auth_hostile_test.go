@@ -2,6 +2,7 @@ package parsers
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -179,7 +180,7 @@ func FuzzLinuxAuth(f *testing.F) {
 		var ev event.Event
 		err := p.Parse(Line{Text: text, Received: authReceived}, &ev)
 		if err != nil {
-			if err != ErrNoMatch {
+			if !errors.Is(err, ErrNoMatch) {
 				t.Fatalf("error %v", err)
 			}
 			return

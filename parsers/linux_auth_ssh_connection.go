@@ -84,7 +84,7 @@ func ended(ev *event.Event, code string, preauth bool, reason string) bool {
 // who reads "[invalid user |authenticating user |user ]NAME ADDRESS port N" or "ADDRESS[ port N]"; before says that the user had
 // not logged in, rest is what follows.
 func who(ev *event.Event, s string) (before bool, rest string) {
-	name := s
+	var name string
 	switch {
 	case strings.HasPrefix(s, "invalid user "), strings.HasPrefix(s, "illegal user "):
 		before, name = true, s[len("invalid user "):]

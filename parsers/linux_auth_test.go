@@ -38,12 +38,6 @@ func parseAuth(t testing.TB, p Parser, text string, received event.Time) *event.
 	return ev
 }
 
-// authEvent parses a text as the program would log it on 22 November.
-func authEvent(t testing.TB, tag, text string) *event.Event {
-	t.Helper()
-	return parseAuth(t, newAuth(t, Options{}), "Nov 22 11:00:00 web01 "+tag+": "+text, authReceived)
-}
-
 func hasTag(ev *event.Event, tag string) bool {
 	for _, x := range ev.Tags {
 		if x == tag {

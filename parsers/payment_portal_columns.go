@@ -208,7 +208,8 @@ func (r *portalRow) members(ev *event.Event, s string, i int, prefix string, dep
 			key = prefix + "_" + key
 		}
 		i = skipSpace(s, skipSpace(s, end)+1)
-		text, next := "", 0
+		var text string
+		var next int
 		switch s[i] {
 		case '{', '[':
 			next = valueEnd(s, i)

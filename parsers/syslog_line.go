@@ -104,7 +104,7 @@ func (l *syslogLine) splitTag(s string) {
 		l.noTag(s)
 		return
 	}
-	rest := ""
+	var rest string
 	switch s[i] {
 	case ':':
 		rest = s[i+1:]

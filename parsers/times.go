@@ -227,7 +227,7 @@ func parseUnix(text string, unit float64) (event.Time, bool) {
 }
 
 func parseDigits(s string) (int64, bool) {
-	if len(s) == 0 || len(s) > 18 && !(len(s) == 19 && s < "9223372036854775807") {
+	if len(s) == 0 || len(s) > 18 && (len(s) != 19 || s >= "9223372036854775807") {
 		return 0, false
 	}
 	n := int64(0)
