@@ -1,6 +1,7 @@
 package query
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -155,8 +156,8 @@ func TestSimpleErrors(t *testing.T) {
 	f := func(q, caret, want string) {
 		t.Helper()
 		_, err := ParseSimple(q, testNow, nil)
-		se, ok := err.(*SyntaxError)
-		if !ok {
+		var se *SyntaxError
+		if !errors.As(err, &se) {
 			t.Errorf("%s: got %v", q, err)
 			return
 		}
@@ -187,8 +188,12 @@ func FuzzSimple(f *testing.F) {
 	f.Fuzz(func(t *testing.T, q string) {
 		e, err := ParseSimple(q, testNow, nil)
 		if err != nil {
-			_ = err.(*SyntaxError).Caret()
-			_ = err.Error()
+			var se *SyntaxError
+			if !errors.As(err, &se) {
+				t.Fatalf("error without a place: %v", err)
+			}
+			_ = se.Caret()
+			_ = se.Error()
 			return
 		}
 		Compile(e)(sample())
