@@ -14,7 +14,7 @@ func markOf(path string) (fileMark, error) {
 	}
 	m := fileMark{size: uint64(info.Size()), modified: info.ModTime()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		m.inode = uint64(st.Ino)
+		m.inode = st.Ino
 	}
 	return m, nil
 }
