@@ -38,7 +38,7 @@ data_dir = "/var/lib/gatebook"
 
 input "file" "auth" {
   paths    = "/var/log/auth.log"
-  from     = "beginnig"
+  from     = "beginnings"
   max_line = 64
   parsr    = "linux_auth"
 }
@@ -55,7 +55,7 @@ input "file" "auth" {
 	}
 	// Output:
 	// gatebook.hcl:5:14: paths: want a list of strings, got a string; write paths = ["/var/log/auth.log"]
-	// gatebook.hcl:6:14: from: "beginnig" is not one of "beginning", "end"; did you mean "beginning"?
+	// gatebook.hcl:6:14: from: "beginnings" is not one of "beginning", "end"; did you mean "beginning"?
 	// gatebook.hcl:7:14: max_line: want a size such as "64KiB" or "2GiB", got a number; with its unit, in quotes: max_line = "64B"
 	// gatebook.hcl:8:3: unknown attribute "parsr" in input "file" "auth"; did you mean "parser"?
 }
