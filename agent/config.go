@@ -162,6 +162,10 @@ func (c *Config) decodeOutputs(b *conf.Body) {
 			unknownKind(k, "output", outputs.Registry)
 			continue
 		}
+		if !outputs.ValidLabel(k.Labels[1]) {
+			k.LabelErrorf(1, "a label may hold letters, digits, '_', '-' and '.', not first: it becomes part of a file name")
+			continue
+		}
 		o := OutputConfig{Kind: k.Labels[0], Label: k.Labels[1], body: k.Body}
 		o.open(outputs.Env{DataDir: c.DataDir, Namespace: c.Namespace, Compile: compileWhen})
 		c.Outputs = append(c.Outputs, o)

@@ -100,6 +100,8 @@ var (
 	descRetried   = describe("output_retried_total", "Items sent again.", "output")
 	descSkipped   = describe("output_skipped_total", "Items skipped by max_lag or drop-oldest.", "output")
 	descWaiting   = describe("output_waiting", "Items in the buffer that the output has not taken yet.", "output")
+	descPossible  = describe("output_possible_duplicates_total", "Items that may be there twice: sent again across a rollover with a key that may not read.", "output")
+	descCollision = describe("output_collisions_total", "Ids that somebody else had used; the items were sent again under a new id.", "output")
 	descHeld      = describe("output_problem", "1 while the output does not take what it gets.", "output")
 )
 
@@ -158,6 +160,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(descFiltered, float64(f.Filtered), name)
 		counter(descDead, float64(f.DeadLettered), name)
 		counter(descRetried, float64(f.Retried), name)
+		if e, ok := outputs.Elastic(o.Output); ok {
+			counter(descPossible, float64(e.PossibleDuplicates), name)
+			counter(descCollision, float64(e.Collisions), name)
+		}
 		gauge(descHeld, truth(f.State != outputs.StateOK), name)
 	}
 }

@@ -117,6 +117,10 @@ func Elastic(o Output) (ElasticFigures, bool) {
 	return ElasticFigures{e.collisions.Load(), e.possible.Load(), e.lookups.Load()}, true
 }
 
+// ForwardsGzip tells whether blocks that are gzip already are sent as they are: then they are best compressed once, for disk and
+// wire.
+func (o *elasticOutput) ForwardsGzip() bool { return o.gzip }
+
 // Start installs the templates, where that is wanted.
 func (o *elasticOutput) Start(ctx context.Context) error {
 	if !o.setup {

@@ -105,6 +105,14 @@ func (s *Store) open() error {
 			return err
 		}
 		s.unlock = unlock
+		// SQLite would make it for all to read; its journals get the mode of the database.
+		f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o640)
+		if err != nil {
+			return explain(err, s.path)
+		}
+		if err := f.Close(); err != nil {
+			return explain(err, s.path)
+		}
 		if s.writer, err = openWriter(s.path, s.options.Cache); err != nil {
 			return explain(err, s.path)
 		}
