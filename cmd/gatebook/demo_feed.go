@@ -24,7 +24,8 @@ func (f *demoFeed) write(now time.Time) error {
 	f.next = now.Add(time.Duration(800+rand.IntN(1200)) * time.Millisecond)
 	f.n++
 	now = now.UTC()
-	name, line := "auth.log", ""
+	name := "auth.log"
+	var line string
 	pick := func(list ...string) string { return list[rand.IntN(len(list))] }
 	ssh := func(format string, args ...any) string {
 		return fmt.Sprintf("%s %s sshd[%d]: %s\n", now.Format("2006-01-02T15:04:05.000000Z07:00"), pick("web01", "web02", "bastion"), 2000+f.n, fmt.Sprintf(format, args...))
