@@ -246,7 +246,38 @@ func (g *generation) stop(ctx context.Context, wait time.Duration) error {
 	if drainErr != nil {
 		g.agent.log.Warn("not everything that was read got into the buffer; it is read again at the next start", "error", drainErr)
 	}
+	g.account(drainErr == nil)
 	return g.closeOutputs()
+}
+
+// account holds the books against each other: what was read is in the log, and what is in the log was delivered, filtered, refused for
+// good, skipped, or waits. That they do not agree is a mistake of this program's.
+func (g *generation) account(drained bool) {
+	log, n := g.agent.log, g.pipeline.Counters()
+	read, appended := n.Read.Load(), n.Appended.Load()
+	if drained && read != appended {
+		log.Error("accounts do not add up", "read", read, "appended", appended)
+	}
+	for _, r := range g.agent.buffer.Readers() {
+		if in, out := int64(r.AtOpen+r.Appended), int64(r.Delivered+r.Filtered+r.DeadLettered+r.Skipped)+r.Waiting; r.Open && (in != out || r.Waiting != int64(r.Unsettled)) {
+			log.Error("accounts do not add up", "output", r.Name, "at_open", r.AtOpen, "appended", r.Appended, "delivered", r.Delivered, "filtered", r.Filtered,
+				"dead_letters", r.DeadLettered, "skipped", r.Skipped, "waiting", r.Waiting, "unsettled", r.Unsettled)
+		}
+	}
+	for _, o := range g.outputs {
+		f := o.stats.Figures()
+		log.Info("output", "output", o.label, "delivered", f.Delivered, "filtered", f.Filtered, "dead_letters", f.DeadLettered, "waiting", waiting(g.agent.buffer, o))
+	}
+	log.Info("input", "lines", read, "parse_failures", n.ParseFailures.Load(), "truncated", n.Truncated.Load())
+}
+
+func waiting(b *buffer.Log, o *output) int64 {
+	for _, r := range b.Readers() {
+		if r.Name == readerName(o.kind, o.label) {
+			return r.Waiting
+		}
+	}
+	return 0
 }
 
 func (g *generation) closeOutputs() (err error) {

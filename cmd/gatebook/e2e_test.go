@@ -71,7 +71,13 @@ input "file" "auth" {
 
 func (s *site) start(args ...string) *testkit.Process {
 	s.t.Helper()
-	return testkit.Start(s.t, s.binary, append([]string{"run", "--config", s.config}, args...)...)
+	p := testkit.Start(s.t, s.binary, append([]string{"run", "--config", s.config}, args...)...)
+	s.t.Cleanup(func() {
+		if strings.Contains(p.Stderr(), "accounts do not add up") {
+			s.t.Errorf("accounts do not add up:\n%s", p.Stderr())
+		}
+	})
+	return p
 }
 
 // write appends the numbered lines from first to last, both included.
