@@ -148,10 +148,7 @@ func (r *Redactor) suspectLabel(l *event.Label) bool {
 }
 
 func (r *Redactor) suspectText(s string) bool {
-	if _, ok := r.keys.find(s, 0); ok {
-		return true
-	}
-	if _, _, ok := findCard(s, 0); ok || strings.IndexByte(s, '\\') >= 0 && strings.Contains(s, `\u00`) {
+	if !r.keys.quiet(s) {
 		return true
 	}
 	for _, p := range r.patterns {
@@ -443,7 +440,7 @@ func (v *replacement) in(s string) string {
 // index finds the value at or after from, as a whole word where it is short.
 func (v *replacement) index(s string, from int) int {
 	for from+len(v.text) <= len(s) {
-		at := 0
+		var at int
 		if v.fold {
 			at = indexFold(s[from:], v.text)
 		} else {

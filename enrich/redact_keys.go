@@ -6,8 +6,8 @@ import "strings"
 // "password_confirmation". The end of the word decides, so "password_changed_at" and "token_type" are none.
 type keySet struct {
 	byLast [256][]secretKey // by last byte
-	ends   [1024]bool       // by the last two bytes, five bits of each: which can end such a word, digits after it aside
-	digits bool             // a key of the config ends with a digit
+	ends   [1024]uint32     // by the last two bytes, five bits of each: which can stand before them at the end of such a word
+	digits bool             // a key of the config is a number
 }
 
 type secretKey struct {
@@ -42,52 +42,77 @@ var trailerList = strings.Fields(trailers)
 func newKeySet(extra []string) *keySet {
 	k := &keySet{}
 	for _, w := range strings.Fields(partKeys) {
-		k.add(secretKey{w, false, keyPlain})
+		k.add(secretKey{w, false, keyPlain}, false)
 	}
 	for _, w := range strings.Fields(wholeKeys) {
-		k.add(secretKey{w, true, keyPlain})
+		k.add(secretKey{w, true, keyPlain}, false)
 	}
 	for _, w := range strings.Fields(headerKeys) {
-		k.add(secretKey{w, true, keyHeader})
+		k.add(secretKey{w, true, keyHeader}, false)
 	}
 	for _, w := range strings.Fields(cookieKeys) {
-		k.add(secretKey{w, true, keyCookie})
+		k.add(secretKey{w, true, keyCookie}, false)
 	}
 	for _, w := range extra {
 		if folded, _ := foldKey(w); folded != "" {
-			k.add(secretKey{folded, true, keyPlain})
-			for first := range byte(32) { // what stands before the last letter may be a separator
-				k.ends[endOf(first, folded[len(folded)-1])] = true
-			}
+			k.add(secretKey{folded, true, keyPlain}, true)
 		}
 	}
 	for _, w := range trailerList {
-		k.ends[endOf(w[len(w)-2], w[len(w)-1])] = true
+		k.addEnd(w, false)
 	}
 	return k
 }
 
+const anyByte = 1<<32 - 1
+
 func endOf(a, b byte) int { return int(a&31)<<5 | int(b&31) }
 
-// mayEnd tells in a few nanoseconds that no name of a secret ends where s does; most words fail here.
-func (k *keySet) mayEnd(s string) bool {
-	n := len(s)
-	for n > 0 && isDigit(s[n-1]) {
-		n--
+// addEnd notes how a word ends, digits aside. Between the letters of a word of the config a separator may stand.
+func (k *keySet) addEnd(word string, separated bool) {
+	word = strings.TrimRight(word, "0123456789")
+	n := len(word)
+	switch {
+	case n == 0:
+		k.digits = true
+	case n == 1 || separated:
+		for before := range byte(32) {
+			k.ends[endOf(before, word[n-1])] = anyByte
+		}
+	case n == 2:
+		k.ends[endOf(word[0], word[1])] = anyByte
+	default:
+		k.ends[endOf(word[n-2], word[n-1])] |= 1 << (word[n-3] & 31)
 	}
-	if n < 2 {
-		return len(s) > 0 && (n == 1 || k.digits)
-	}
-	return k.ends[endOf(s[n-2], s[n-1])] || n < len(s) && k.digits
 }
 
-func (k *keySet) add(s secretKey) {
+// mayEnd tells in a few nanoseconds that no name of a secret ends where s does, digits and separators after it aside; most
+// words fail here.
+func (k *keySet) mayEnd(s string) bool {
+	n := len(s)
+	for n > 0 && trails(s[n-1]) {
+		n--
+	}
+	if n < len(s) && k.digits {
+		return true
+	}
+	if n < 3 {
+		return n > 0 && (n == 1 || k.ends[endOf(s[0], s[1])] != 0)
+	}
+	c := s[n-3]
+	if before := k.ends[endOf(s[n-2], s[n-1])]; before != 0 {
+		return before>>(c&31)&1 != 0 || c|32 < 'a' || c|32 > 'z' // what is no letter may stand between the letters of a name
+	}
+	return c == '%' // of a name that is percent-encoded anything may be the end
+}
+
+// trails tells whether a byte may follow the name of a secret and change nothing of it.
+func trails(c byte) bool { return c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' }
+
+func (k *keySet) add(s secretKey, separated bool) {
 	c := s.text[len(s.text)-1]
 	k.byLast[c] = append(k.byLast[c], s)
-	if len(s.text) > 1 {
-		k.ends[endOf(s.text[len(s.text)-2], c)] = true
-	}
-	k.digits = k.digits || isDigit(c)
+	k.addEnd(s.text, separated)
 }
 
 const longestWord = 64 // of a key; longer words are none

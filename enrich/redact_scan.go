@@ -215,7 +215,7 @@ func valueAt(s string, v int, blanks, quoted bool, kind keyKind, percent bool) (
 	if redactedAt(s, at) {
 		return span{}, false
 	}
-	end := 0
+	var end int
 	switch {
 	case kind == keyCookie:
 		end = lineEnd(s, at)
