@@ -382,7 +382,7 @@ func (d *driver) wakeAt(now time.Time) time.Time {
 			at = t
 		}
 	}
-	if (d.dirty > 0 || d.must) && !(d.exact && d.running > 0) {
+	if (d.dirty > 0 || d.must) && (!d.exact || d.running == 0) {
 		sooner(d.commitAt)
 	}
 	if d.must || !d.started && d.running > 0 {

@@ -63,7 +63,7 @@ func (l *testLog) add(codec buffer.Codec, prefix, dataset string, n int) {
 
 func (l *testLog) reader(name string) *buffer.Reader {
 	l.t.Helper()
-	r, err := l.Log.Reader(name, buffer.ReaderOptions{Required: true, MaxOutstanding: MaxOutstanding})
+	r, err := l.Reader(name, buffer.ReaderOptions{Required: true, MaxOutstanding: MaxOutstanding})
 	if err != nil {
 		l.t.Fatal(err)
 	}

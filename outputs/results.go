@@ -378,8 +378,8 @@ func (d *driver) judgeStreams(j *job, partial *PartialError, now time.Time) {
 			}
 			if k < len(partial.Items) && partial.Items[k].Index == n {
 				e := &partial.Items[k]
-				switch {
-				case e.Verdict == Again:
+				switch e.Verdict {
+				case Again:
 					failed[string(name)] = e
 					if e.Status == 429 {
 						busy++

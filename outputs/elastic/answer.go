@@ -247,11 +247,10 @@ func (s *scanner) expect(c byte) error {
 
 // text reads a string and returns it with its quotes.
 func (s *scanner) text() ([]byte, error) {
-	start := s.i
 	if err := s.expect('"'); err != nil {
 		return nil, err
 	}
-	start = s.i - 1
+	start := s.i - 1
 	for {
 		n := bytes.IndexByte(s.b[s.i:], '"')
 		if n < 0 {

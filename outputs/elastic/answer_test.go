@@ -11,7 +11,7 @@ func TestScan(t *testing.T) {
 	f := func(body, want string) {
 		t.Helper()
 		var a Answer
-		got := ""
+		var got string
 		if err := a.Scan([]byte(body)); err != nil {
 			got = "error"
 		} else {

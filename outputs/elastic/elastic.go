@@ -90,16 +90,19 @@ func New(c Config) (*Client, error) {
 		WriteBufferSize:     64 << 10,
 		ReadBufferSize:      32 << 10,
 	}
-	conf := elastictransport.Config{
-		UserAgent: c.UserAgent, URLs: urls, Username: c.Username, Password: c.Password, APIKey: c.APIKey,
+	cl.transport, err = elastictransport.NewClient(
+		elastictransport.WithUserAgent(c.UserAgent),
+		elastictransport.WithURLs(urls...),
+		elastictransport.WithBasicAuth(c.Username, c.Password),
+		elastictransport.WithAPIKey(c.APIKey),
 		// With retries inside, an attempt whose outcome is unknown would be hidden from us.
-		DisableRetry: true,
-		Transport:    roundTripper{cl.http},
-		ConnectionPoolFunc: func([]*elastictransport.Connection, elastictransport.Selector) elastictransport.ConnectionPool {
+		elastictransport.WithDisableRetry(),
+		elastictransport.WithTransport(roundTripper{cl.http}),
+		elastictransport.WithConnectionPoolFunc(func([]*elastictransport.Connection, elastictransport.Selector) elastictransport.ConnectionPool {
 			return cl.pool
-		},
-	}
-	if cl.transport, err = elastictransport.New(conf); err != nil {
+		}),
+	)
+	if err != nil {
 		return nil, fmt.Errorf("make transport: %w", err)
 	}
 	return cl, nil
