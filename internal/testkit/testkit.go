@@ -46,7 +46,7 @@ var repoRoot = sync.OnceValues(func() (string, error) {
 	}
 })
 
-// SharedDir is the folder of test data that are not part of the repository: $GATEBOOK_SHARED, else ../shared beside it.
+// SharedDir is the folder of test data that are not part of the repository: $GATEBOOK_SHARED, else "shared" beside the checkout.
 func SharedDir() (string, bool) {
 	dir := os.Getenv("GATEBOOK_SHARED")
 	if dir == "" {
