@@ -135,7 +135,7 @@ func (o *elasticOutput) Start(ctx context.Context) error {
 	}
 	e := requestError(err)
 	if e.Status == http.StatusForbidden {
-		e.Remedy = "this key may not install templates: run gatebook setup with one that has manage_index_templates and manage_ingest_pipelines, and take setup out of the config"
+		e.Remedy = "this key may not install templates: start once with one that has manage_index_templates and manage_ingest_pipelines, then take setup out of the config"
 	}
 	return e
 }

@@ -243,7 +243,7 @@ func verdict(e *ItemError) {
 	case s == http.StatusUnauthorized || s == http.StatusForbidden && e.Type != "cluster_block_exception":
 		e.Verdict, e.Remedy = Again, "give the key or user the privileges auto_configure and create_doc on this stream"
 	case s == http.StatusNotFound:
-		e.Verdict, e.Remedy = Again, "the template is missing: set setup = true, or run gatebook setup"
+		e.Verdict, e.Remedy = Again, "the template is missing: set setup = true"
 	case e.Type == "cluster_block_exception" || e.Type == "index_closed_exception":
 		e.Verdict, e.Remedy = Again, "the index is closed or blocked for writing: free disk space on the cluster, or remove the block"
 	case e.Type == "validation_exception": // such as the limit of shards in the cluster

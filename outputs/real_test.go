@@ -248,7 +248,7 @@ func TestElasticsearchSecurity(t *testing.T) {
 	reader := writer
 	reader.APIKey = apiKey(`"read"`)
 	told(reader, "readonly", false, 403, "create_doc")
-	told(writer, "setup", true, 403, "gatebook setup")
+	told(writer, "setup", true, 403, "manage_index_templates")
 
 	t.Run("rollover without read", func(t *testing.T) {
 		stream := "logs-gatebook.noread-default"

@@ -165,7 +165,7 @@ func (t *troubles) buried(first *Letter, n int) {
 func remedyOfRefusal(l *Letter) string {
 	switch l.Type {
 	case "document_parsing_exception", "mapper_parsing_exception", "illegal_argument_exception", "strict_dynamic_mapping_exception":
-		return fmt.Sprintf("the mapping of %s does not fit: install the template (setup = true, or gatebook setup) and roll the stream over", l.Stream)
+		return fmt.Sprintf("the mapping of %s does not fit: install the template (setup = true) and roll the stream over", l.Stream)
 	case "content_too_long":
 		return "lower max_line of the input, or raise http.max_content_length"
 	}
