@@ -71,7 +71,7 @@ func (s *Store) snapshot(ctx context.Context, f func(*sql.Conn) error) error {
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	defer conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // nothing was written
+	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") }() // nothing was written
 	if err := s.loadDictionaries(ctx, conn); err != nil {
 		return err
 	}

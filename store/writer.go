@@ -243,20 +243,27 @@ const (
 
 // rowID returns the id of an event's row. Ids of another form (of alerts, of other senders) become negative numbers, by hash.
 func (w *writer) rowID(ctx context.Context, id string) (int64, error) {
-	epoch, digits, ok := strings.Cut(id, "-")
-	seq, err := strconv.ParseUint(digits, 10, sequenceBits)
-	if !ok || err != nil || len(epoch) != 32 {
+	epoch, seq, ours := ownID(id)
+	if !ours {
 		h := fnv.New64a()
 		h.Write([]byte(id))
 		return -int64(h.Sum64()>>1) - 1, nil
 	}
-	n, ok := w.epochs[epoch]
-	if !ok {
+	n, known := w.epochs[epoch]
+	if !known {
+		var err error
 		if n, err = w.epoch(ctx, strings.Clone(epoch)); err != nil {
 			return 0, err
 		}
 	}
 	return n<<sequenceBits | int64(seq), nil
+}
+
+// ownID takes an id of the form <epoch>-<sequence> apart.
+func ownID(id string) (epoch string, seq uint64, ok bool) {
+	epoch, digits, _ := strings.Cut(id, "-")
+	seq, err := strconv.ParseUint(digits, 10, sequenceBits)
+	return epoch, seq, err == nil && len(epoch) == 32
 }
 
 // epoch finds or gives the number of an epoch, within the transaction of the batch.

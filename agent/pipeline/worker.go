@@ -1,7 +1,7 @@
 package pipeline
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/gatebook/gatebook/buffer"
 	"github.com/gatebook/gatebook/enrich"
@@ -74,15 +74,15 @@ func unparsed(p parsers.Parser, err error, text string, ev *event.Event) {
 	ev.Reset()
 	ev.Dataset, ev.Message, ev.Outcome = p.Dataset(), text, event.Unknown
 	ev.Tag(TagParseFailure)
-	if err == errPanic {
+	if errors.Is(err, errPanic) {
 		ev.Tag(TagParserPanic)
 	}
-	if err != parsers.ErrNoMatch {
+	if !errors.Is(err, parsers.ErrNoMatch) {
 		ev.NeedError().Message = err.Error()
 	}
 }
 
-var errPanic = fmt.Errorf("the parser crashed on this line; please report it")
+var errPanic = errors.New("the parser crashed on this line; please report it")
 
 // parse guards against a crash of a parser: the line is kept, the agent goes on.
 func parse(p parsers.Parser, line parsers.Line, ev *event.Event) (err error) {
