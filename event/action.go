@@ -174,34 +174,3 @@ var actionsByName = func() map[string]Action {
 	}
 	return m
 }()
-
-// actionJSON holds `"category":[...],"type":[...],` of each action, ready to append, and where the lists stand in it.
-var actionJSON = func() (out [actionCount]actionText) {
-	for a := range actions {
-		out[a] = newActionText(actions[a].Category, actions[a].Types)
-	}
-	return out
-}()
-
-type actionText struct {
-	text                               string
-	catStart, catEnd, typStart, typEnd int
-}
-
-func newActionText(category string, types []string) (t actionText) {
-	b := []byte(nil)
-	if category != "" {
-		b = append(b, `"category":`...)
-		t.catStart = len(b)
-		b = append(appendList(b, []string{category}), ',')
-		t.catEnd = len(b) - 1
-	}
-	if len(types) > 0 {
-		b = append(b, `"type":`...)
-		t.typStart = len(b)
-		b = append(appendList(b, types), ',')
-		t.typEnd = len(b) - 1
-	}
-	t.text = string(b)
-	return t
-}

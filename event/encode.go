@@ -2,9 +2,10 @@ package event
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
-	"unsafe"
 )
 
 // ECSVersion is the version of the Elastic Common Schema that documents follow.
@@ -34,7 +35,16 @@ type Encoder struct {
 	dataset string // the dataset that action, head and event stand for
 	action  []byte // `{"create":{"_index":"...","_id":"<epoch>-`
 	head    []byte // `"ecs":{...},"data_stream":{...},"agent":{...},`
-	seq     uint64
+	id      []byte // `<epoch>-`
+
+	quotedDataset  []byte // `"dataset":"...",`
+	datasetEscaped bool
+
+	number [20]byte // the sequence in decimal
+	digits int
+
+	logFile constant // `"file":{"path":"..."},`
+	origin  constant // `"input":"...","parser":"...",`
 
 	typed []byte // typed index of the item at hand
 	item  int    // where the item begins in dst
@@ -44,6 +54,7 @@ type Encoder struct {
 // NewEncoder returns an encoder.
 func NewEncoder(o EncoderOptions) *Encoder {
 	w := &Encoder{options: o}
+	w.id = append([]byte(o.Epoch), '-')
 	w.setDataset("")
 	return w
 }
@@ -57,7 +68,9 @@ func (w *Encoder) setDataset(dataset string) {
 	if full == "" {
 		full = DatasetPrefix + "raw"
 	}
-	w.dataset = dataset
+	w.dataset = strings.Clone(dataset)
+	w.quotedDataset = append(appendQuoted(append(w.quotedDataset[:0], `"dataset":`...), dataset), ',')
+	w.datasetEscaped = len(w.quotedDataset) != len(`"dataset":"",`)+len(dataset)
 	w.action = append(w.action[:0], `{"create":{"_index":`...)
 	w.action = append(appendQuoted(w.action, StreamName(full, o.Namespace)), `,"_id":"`...)
 	w.action = append(append(w.action, o.Epoch...), '-')
@@ -75,15 +88,22 @@ func (w *Encoder) setDataset(dataset string) {
 	w.head = append(h, `},`...)
 }
 
+// usualItem is room for most items, their lines aside.
+const usualItem = 2 << 10
+
 // AppendItem appends the action line and the document of e, each ended by a newline, and returns the grown dst and typed.
 // typed gets the index of the item's values where Typed is set (format: decode.go). e is not retained.
 func (w *Encoder) AppendItem(dst, typed []byte, e *Event, seq uint64) (doc, index []byte) {
 	if e.Dataset != w.dataset {
 		w.setDataset(e.Dataset)
 	}
-	w.item, w.seq = len(dst), seq
+	w.item = len(dst)
+	w.digits = len(strconv.AppendUint(w.number[:0], seq, 10))
+	if cap(dst)-len(dst) < usualItem+len(e.Original)+len(e.Message) {
+		dst = slices.Grow(dst, usualItem+len(e.Original)+len(e.Message))
+	}
 	dst = append(dst, w.action...)
-	dst = append(strconv.AppendUint(dst, seq, 10), '"', '}', '}', '\n')
+	dst = append(append(dst, w.number[:w.digits]...), '"', '}', '}', '\n')
 	w.typed, w.prev = w.typed[:0], len(dst)
 	dst = append(w.appendDocument(dst, e), '\n')
 	if w.options.Typed {
@@ -99,6 +119,7 @@ func (w *Encoder) AppendDocument(dst []byte, e *Event) []byte {
 		w.setDataset(e.Dataset)
 	}
 	w.item, w.prev, w.typed = len(dst), len(dst), w.typed[:0]
+	w.digits = copy(w.number[:], "0")
 	return w.appendDocument(dst, e)
 }
 
@@ -114,21 +135,20 @@ func (w *Encoder) appendDocument(dst []byte, e *Event) []byte {
 func (w *Encoder) appendEventHead(dst []byte, e *Event) []byte {
 	if !w.options.Plain {
 		if e.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldEventId, e.ID)
+			dst = w.appendString(dst, FieldEventId, `"id":"`, e.ID)
 		} else {
 			dst = append(dst, `"id":"`...)
 			start := len(dst)
-			dst = append(append(dst, w.options.Epoch...), '-')
-			dst = strconv.AppendUint(dst, w.seq, 10)
+			dst = append(append(dst, w.id...), w.number[:w.digits]...)
 			w.mark(FieldEventId, start, len(dst), false)
 			dst = append(dst, '"', ',')
 		}
 	}
-	dst = w.appendString(append(dst, `"kind":"`...), FieldEventKind, e.kind())
 	dst = w.appendAction(dst, e)
-	dst = w.appendString(append(dst, `"outcome":"`...), FieldEventOutcome, e.outcome())
 	if e.Dataset != "" {
-		dst = w.appendString(append(dst, `"dataset":"`...), FieldEventDataset, e.Dataset)
+		at := len(dst) + len(`"dataset":"`)
+		dst = append(dst, w.quotedDataset...)
+		w.mark(FieldEventDataset, at, len(dst)-2, w.datasetEscaped)
 	}
 	if e.Created != 0 && !w.options.Plain {
 		dst = w.appendTime(append(dst, `"created":"`...), FieldEventCreated, e.Created)
@@ -136,33 +156,34 @@ func (w *Encoder) appendEventHead(dst []byte, e *Event) []byte {
 	return dst
 }
 
+// appendAction appends kind, category, type, action and outcome, which nearly always are a text made beforehand.
 func (w *Encoder) appendAction(dst []byte, e *Event) []byte {
 	a := e.Action
 	if a >= actionCount {
 		a = ActionNone
 	}
-	if e.Category == "" && e.Type == "" {
-		t := &actionJSON[a]
+	if o := outcomeIndex(e.Outcome); o >= 0 && e.Kind == "" && e.Category == "" && e.Type == "" {
+		t := &actionTexts[a][o]
 		at := len(dst)
 		dst = append(dst, t.text...)
-		if t.catEnd > 0 {
-			w.mark(FieldEventCategory, at+t.catStart, at+t.catEnd, false)
+		if w.options.Typed {
+			for _, m := range t.marks[:t.n] {
+				w.markTyped(m.id, at+m.start, at+m.end, false)
+			}
 		}
-		if t.typEnd > 0 {
-			w.mark(FieldEventType, at+t.typStart, at+t.typEnd, false)
-		}
-	} else {
-		if v := e.category(); v.Kind == List {
-			dst = w.appendStrings(append(dst, `"category":`...), FieldEventCategory, v.List)
-		}
-		if v := e.types(); v.Kind == List {
-			dst = w.appendStrings(append(dst, `"type":`...), FieldEventType, v.List)
-		}
+		return dst
+	}
+	dst = w.appendString(dst, FieldEventKind, `"kind":"`, e.kind())
+	if v := e.category(); v.Kind == List {
+		dst = w.appendStrings(append(dst, `"category":`...), FieldEventCategory, v.List)
+	}
+	if v := e.types(); v.Kind == List {
+		dst = w.appendStrings(append(dst, `"type":`...), FieldEventType, v.List)
 	}
 	if a != ActionNone {
-		dst = w.appendString(append(dst, `"action":"`...), FieldEventAction, actions[a].Name)
+		dst = w.appendString(dst, FieldEventAction, `"action":"`, actions[a].Name)
 	}
-	return dst
+	return w.appendString(dst, FieldEventOutcome, `"outcome":"`, e.outcome())
 }
 
 func (e *Event) kind() string {
@@ -202,11 +223,25 @@ func (e *Event) types() Value {
 
 // The append methods below write one value after its key, then a comma, and mark it in the typed index.
 
-func (w *Encoder) appendString(dst []byte, id FieldID, s string) []byte {
-	start := len(dst)
-	dst = appendEscaped(dst, s)
-	w.mark(id, start, len(dst), len(dst)-start != len(s))
-	return append(dst, '"', ',')
+// appendString also writes the key: one growth for both.
+func (w *Encoder) appendString(dst []byte, id FieldID, key, s string) []byte {
+	n := len(dst)
+	start := n + len(key)
+	end := start + len(s)
+	if cap(dst) < end+2 {
+		dst = slices.Grow(dst, end+2-n)
+	}
+	dst = dst[:end+2]
+	copy(dst[n:], key)
+	if !clean(s) {
+		dst = appendEscaped(dst[:start], s)
+		w.mark(id, start, len(dst), len(dst)-start != len(s))
+		return append(dst, '"', ',')
+	}
+	copy(dst[start:], s)
+	dst[end], dst[end+1] = '"', ','
+	w.mark(id, start, end, false)
+	return dst
 }
 
 func (w *Encoder) appendRaw(dst []byte, id FieldID, s string) []byte {
@@ -275,9 +310,12 @@ func (w *Encoder) appendLabels(dst []byte, labels []Label) []byte {
 // mark appends one entry of the typed index: number of the field and whether the text is escaped, distance from the end of
 // the value before, length.
 func (w *Encoder) mark(id FieldID, start, end int, escaped bool) {
-	if !w.options.Typed {
-		return
+	if w.options.Typed {
+		w.markTyped(id, start, end, escaped)
 	}
+}
+
+func (w *Encoder) markTyped(id FieldID, start, end int, escaped bool) {
 	k := uint64(id) << 1
 	if escaped {
 		k |= 1
@@ -288,40 +326,43 @@ func (w *Encoder) mark(id FieldID, start, end int, escaped bool) {
 	w.prev = end
 }
 
-// timeCache keeps the text of the last whole second.
+// timeCache keeps the text of the last time, and of its whole second.
 type timeCache struct {
+	time   Time
 	second int64
-	text   [19]byte
-	ok     bool
+	text   [30]byte // 2006-01-02T15:04:05.000000000Z
+	n      int      // length of the text, 0 before the first
 }
 
+const wholeSecond = len("2006-01-02T15:04:05")
+
 func (e *timeCache) append(dst []byte, t Time) []byte {
+	if t == e.time && e.n > 0 {
+		return append(dst, e.text[:e.n]...)
+	}
 	sec, ns := int64(t)/1e9, int64(t)%1e9
 	if ns < 0 {
 		sec, ns = sec-1, ns+1e9
 	}
-	if e.second != sec || !e.ok {
+	if e.second != sec || e.n == 0 {
+		e.n = 0
 		b := time.Unix(sec, 0).UTC().AppendFormat(e.text[:0], "2006-01-02T15:04:05")
-		if len(b) != len(e.text) { // a year beyond four digits
+		if len(b) != wholeSecond { // a year beyond four digits
 			return t.Append(dst)
 		}
-		e.second, e.ok = sec, true
+		e.second = sec
 	}
-	dst = append(append(dst, e.text[:]...), '.')
-	digits, unit := 3, int64(1e6)
+	e.time, e.n = t, wholeSecond+5
+	n := ns / 1e6
 	if ns%1e6 != 0 {
-		digits, unit = 9, 1
+		e.n, n = wholeSecond+11, ns
 	}
-	n := ns / unit
-	at := len(dst) + digits
-	for range digits {
-		dst = append(dst, '0')
-	}
-	for i := at - 1; n > 0; i-- {
-		dst[i] = byte('0' + n%10)
+	e.text[wholeSecond], e.text[e.n-1] = '.', 'Z'
+	for i := e.n - 2; i > wholeSecond; i-- {
+		e.text[i] = byte('0' + n%10)
 		n /= 10
 	}
-	return append(dst, 'Z')
+	return append(dst, e.text[:e.n]...)
 }
 
 func appendList(dst []byte, list []string) []byte {
@@ -391,69 +432,3 @@ func appendQuoted(dst []byte, s string) []byte {
 
 // AppendQuoted appends s as a JSON string (RFC 8259 7); bytes that are not UTF-8 become U+FFFD.
 func AppendQuoted(dst []byte, s string) []byte { return appendQuoted(dst, s) }
-
-const hex = "0123456789abcdef"
-
-func appendEscaped(dst []byte, s string) []byte {
-	n := plain(s)
-	dst = append(dst, s[:n]...)
-	if n == len(s) {
-		return dst
-	}
-	return appendEscapedSlow(dst, s[n:])
-}
-
-func appendEscapedSlow(dst []byte, s string) []byte {
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x80 {
-			r, n := decodeRune(s[i:])
-			if r == badRune && n == 1 {
-				dst = append(dst, "\ufffd"...)
-			} else {
-				dst = append(dst, s[i:i+n]...)
-			}
-			i += n
-			continue
-		}
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c >= 0x20:
-			dst = append(dst, c)
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\r':
-			dst = append(dst, '\\', 'r')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-		i++
-	}
-	return dst
-}
-
-const (
-	ones  = 0x0101010101010101
-	highs = 0x8080808080808080
-)
-
-// plain returns the length of the beginning of s that needs no escape, eight bytes at a time.
-func plain(s string) int {
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		x := *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), i))
-		q, b := x^(ones*'"'), x^(ones*'\\')
-		if (x|(x-ones*0x20)&^x|(q-ones)&^q|(b-ones)&^b)&highs != 0 {
-			break
-		}
-	}
-	for ; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x80 {
-			break
-		}
-	}
-	return i
-}

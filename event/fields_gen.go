@@ -523,7 +523,7 @@ func (e *Event) Reset() {
 // appendFields appends every present field but those of the head, each followed by a comma.
 func (w *Encoder) appendFields(dst []byte, e *Event) []byte {
 	if e.Message != "" {
-		dst = w.appendString(append(dst, `"message":"`...), FieldMessage, e.Message)
+		dst = w.appendString(dst, FieldMessage, `"message":"`, e.Message)
 	}
 	if len(e.Tags) > 0 {
 		dst = w.appendStrings(append(dst, `"tags":`...), FieldTags, e.Tags)
@@ -557,10 +557,10 @@ func (w *Encoder) appendEvent(dst []byte, e *Event) []byte {
 	open1 := len(dst)
 	dst = w.appendEventHead(dst, e)
 	if e.Code != "" {
-		dst = w.appendString(append(dst, `"code":"`...), FieldEventCode, e.Code)
+		dst = w.appendString(dst, FieldEventCode, `"code":"`, e.Code)
 	}
 	if e.Reason != "" {
-		dst = w.appendString(append(dst, `"reason":"`...), FieldEventReason, e.Reason)
+		dst = w.appendString(dst, FieldEventReason, `"reason":"`, e.Reason)
 	}
 	if e.Start != 0 {
 		dst = w.appendTime(append(dst, `"start":"`...), FieldEventStart, e.Start)
@@ -578,7 +578,7 @@ func (w *Encoder) appendEvent(dst []byte, e *Event) []byte {
 		dst = w.appendFloat(append(dst, `"risk_score":`...), FieldEventRiskScore, e.Risk.F)
 	}
 	if e.Original != "" && w.options.Original {
-		dst = w.appendString(append(dst, `"original":"`...), FieldEventOriginal, e.Original)
+		dst = w.appendString(dst, FieldEventOriginal, `"original":"`, e.Original)
 	}
 	if len(dst) == open1 {
 		dst = dst[:open1-9]
@@ -590,17 +590,14 @@ func (w *Encoder) appendEvent(dst []byte, e *Event) []byte {
 }
 
 func (w *Encoder) appendHost(dst []byte, e *Event) []byte {
-	dst = append(dst, `"host":{`...)
-	open2 := len(dst)
-	if e.Host.Name != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldHostName, e.Host.Name)
-	}
-	if e.Host.Hostname != "" {
-		dst = w.appendString(append(dst, `"hostname":"`...), FieldHostHostname, e.Host.Hostname)
-	}
-	if len(dst) == open2 {
-		dst = dst[:open2-8]
-	} else {
+	if e.Host.Name != "" || e.Host.Hostname != "" {
+		dst = append(dst, `"host":{`...)
+		if e.Host.Name != "" {
+			dst = w.appendString(dst, FieldHostName, `"name":"`, e.Host.Name)
+		}
+		if e.Host.Hostname != "" {
+			dst = w.appendString(dst, FieldHostHostname, `"hostname":"`, e.Host.Hostname)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
@@ -609,85 +606,63 @@ func (w *Encoder) appendHost(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendLog(dst []byte, e *Event) []byte {
 	dst = append(dst, `"log":{`...)
-	open3 := len(dst)
-	dst = append(dst, `"file":{`...)
-	open4 := len(dst)
-	if e.Log.Path != "" {
-		dst = w.appendString(append(dst, `"path":"`...), FieldLogFilePath, e.Log.Path)
-	}
-	if len(dst) == open4 {
-		dst = dst[:open4-8]
-	} else {
-		dst[len(dst)-1] = '}'
-		dst = append(dst, ',')
-	}
-	if e.Log.Path != "" && e.Log.Offset.Valid {
-		dst = w.appendLong(append(dst, `"offset":`...), FieldLogOffset, e.Log.Offset.N)
-	}
+	open2 := len(dst)
+	dst = w.appendLogHead(dst, e)
 	if e.Log.Level != "" {
-		dst = w.appendString(append(dst, `"level":"`...), FieldLogLevel, e.Log.Level)
+		dst = w.appendString(dst, FieldLogLevel, `"level":"`, e.Log.Level)
 	}
 	if e.Syslog != nil {
-		dst = append(dst, `"syslog":{`...)
-		open5 := len(dst)
-		if e.Syslog.Priority.Valid {
-			dst = w.appendLong(append(dst, `"priority":`...), FieldLogSyslogPriority, e.Syslog.Priority.N)
-		}
-		dst = append(dst, `"facility":{`...)
-		open6 := len(dst)
-		if e.Syslog.FacilityCode.Valid {
-			dst = w.appendLong(append(dst, `"code":`...), FieldLogSyslogFacilityCode, e.Syslog.FacilityCode.N)
-		}
-		if e.Syslog.FacilityName != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldLogSyslogFacilityName, e.Syslog.FacilityName)
-		}
-		if len(dst) == open6 {
-			dst = dst[:open6-12]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		dst = append(dst, `"severity":{`...)
-		open7 := len(dst)
-		if e.Syslog.SeverityCode.Valid {
-			dst = w.appendLong(append(dst, `"code":`...), FieldLogSyslogSeverityCode, e.Syslog.SeverityCode.N)
-		}
-		if e.Syslog.SeverityName != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldLogSyslogSeverityName, e.Syslog.SeverityName)
-		}
-		if len(dst) == open7 {
-			dst = dst[:open7-12]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		if e.Syslog.Hostname != "" {
-			dst = w.appendString(append(dst, `"hostname":"`...), FieldLogSyslogHostname, e.Syslog.Hostname)
-		}
-		if e.Syslog.AppName != "" {
-			dst = w.appendString(append(dst, `"appname":"`...), FieldLogSyslogAppname, e.Syslog.AppName)
-		}
-		if e.Syslog.ProcID != "" {
-			dst = w.appendString(append(dst, `"procid":"`...), FieldLogSyslogProcid, e.Syslog.ProcID)
-		}
-		if e.Syslog.MsgID != "" {
-			dst = w.appendString(append(dst, `"msgid":"`...), FieldLogSyslogMsgid, e.Syslog.MsgID)
-		}
-		if e.Syslog.Version != "" {
-			dst = w.appendString(append(dst, `"version":"`...), FieldLogSyslogVersion, e.Syslog.Version)
-		}
-		if e.Syslog.StructuredData != "" {
-			dst = w.appendRaw(append(dst, `"structured_data":`...), FieldLogSyslogStructuredData, string(e.Syslog.StructuredData))
-		}
-		if len(dst) == open5 {
-			dst = dst[:open5-10]
-		} else {
+		if e.Syslog.Priority.Valid || e.Syslog.FacilityCode.Valid || e.Syslog.FacilityName != "" || e.Syslog.SeverityCode.Valid || e.Syslog.SeverityName != "" || e.Syslog.Hostname != "" || e.Syslog.AppName != "" || e.Syslog.ProcID != "" || e.Syslog.MsgID != "" || e.Syslog.Version != "" || e.Syslog.StructuredData != "" {
+			dst = append(dst, `"syslog":{`...)
+			if e.Syslog.Priority.Valid {
+				dst = w.appendLong(append(dst, `"priority":`...), FieldLogSyslogPriority, e.Syslog.Priority.N)
+			}
+			if e.Syslog.FacilityCode.Valid || e.Syslog.FacilityName != "" {
+				dst = append(dst, `"facility":{`...)
+				if e.Syslog.FacilityCode.Valid {
+					dst = w.appendLong(append(dst, `"code":`...), FieldLogSyslogFacilityCode, e.Syslog.FacilityCode.N)
+				}
+				if e.Syslog.FacilityName != "" {
+					dst = w.appendString(dst, FieldLogSyslogFacilityName, `"name":"`, e.Syslog.FacilityName)
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
+			if e.Syslog.SeverityCode.Valid || e.Syslog.SeverityName != "" {
+				dst = append(dst, `"severity":{`...)
+				if e.Syslog.SeverityCode.Valid {
+					dst = w.appendLong(append(dst, `"code":`...), FieldLogSyslogSeverityCode, e.Syslog.SeverityCode.N)
+				}
+				if e.Syslog.SeverityName != "" {
+					dst = w.appendString(dst, FieldLogSyslogSeverityName, `"name":"`, e.Syslog.SeverityName)
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
+			if e.Syslog.Hostname != "" {
+				dst = w.appendString(dst, FieldLogSyslogHostname, `"hostname":"`, e.Syslog.Hostname)
+			}
+			if e.Syslog.AppName != "" {
+				dst = w.appendString(dst, FieldLogSyslogAppname, `"appname":"`, e.Syslog.AppName)
+			}
+			if e.Syslog.ProcID != "" {
+				dst = w.appendString(dst, FieldLogSyslogProcid, `"procid":"`, e.Syslog.ProcID)
+			}
+			if e.Syslog.MsgID != "" {
+				dst = w.appendString(dst, FieldLogSyslogMsgid, `"msgid":"`, e.Syslog.MsgID)
+			}
+			if e.Syslog.Version != "" {
+				dst = w.appendString(dst, FieldLogSyslogVersion, `"version":"`, e.Syslog.Version)
+			}
+			if e.Syslog.StructuredData != "" {
+				dst = w.appendRaw(append(dst, `"structured_data":`...), FieldLogSyslogStructuredData, string(e.Syslog.StructuredData))
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
 	}
-	if len(dst) == open3 {
-		dst = dst[:open3-7]
+	if len(dst) == open2 {
+		dst = dst[:open2-7]
 	} else {
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
@@ -696,29 +671,26 @@ func (w *Encoder) appendLog(dst []byte, e *Event) []byte {
 }
 
 func (w *Encoder) appendProcess(dst []byte, e *Event) []byte {
-	dst = append(dst, `"process":{`...)
-	open8 := len(dst)
-	if e.Process.Name != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldProcessName, e.Process.Name)
-	}
-	if e.Process.PID.Valid {
-		dst = w.appendLong(append(dst, `"pid":`...), FieldProcessPid, e.Process.PID.N)
-	}
-	if e.Process.Executable != "" {
-		dst = w.appendString(append(dst, `"executable":"`...), FieldProcessExecutable, e.Process.Executable)
-	}
-	if e.Process.CommandLine != "" {
-		dst = w.appendString(append(dst, `"command_line":"`...), FieldProcessCommandLine, e.Process.CommandLine)
-	}
-	if e.Process.WorkingDirectory != "" {
-		dst = w.appendString(append(dst, `"working_directory":"`...), FieldProcessWorkingDirectory, e.Process.WorkingDirectory)
-	}
-	if e.Process.ExitCode.Valid {
-		dst = w.appendLong(append(dst, `"exit_code":`...), FieldProcessExitCode, e.Process.ExitCode.N)
-	}
-	if len(dst) == open8 {
-		dst = dst[:open8-11]
-	} else {
+	if e.Process.Name != "" || e.Process.PID.Valid || e.Process.Executable != "" || e.Process.CommandLine != "" || e.Process.WorkingDirectory != "" || e.Process.ExitCode.Valid {
+		dst = append(dst, `"process":{`...)
+		if e.Process.Name != "" {
+			dst = w.appendString(dst, FieldProcessName, `"name":"`, e.Process.Name)
+		}
+		if e.Process.PID.Valid {
+			dst = w.appendLong(append(dst, `"pid":`...), FieldProcessPid, e.Process.PID.N)
+		}
+		if e.Process.Executable != "" {
+			dst = w.appendString(dst, FieldProcessExecutable, `"executable":"`, e.Process.Executable)
+		}
+		if e.Process.CommandLine != "" {
+			dst = w.appendString(dst, FieldProcessCommandLine, `"command_line":"`, e.Process.CommandLine)
+		}
+		if e.Process.WorkingDirectory != "" {
+			dst = w.appendString(dst, FieldProcessWorkingDirectory, `"working_directory":"`, e.Process.WorkingDirectory)
+		}
+		if e.Process.ExitCode.Valid {
+			dst = w.appendLong(append(dst, `"exit_code":`...), FieldProcessExitCode, e.Process.ExitCode.N)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
@@ -727,111 +699,102 @@ func (w *Encoder) appendProcess(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendUser(dst []byte, e *Event) []byte {
 	dst = append(dst, `"user":{`...)
-	open9 := len(dst)
+	open3 := len(dst)
 	if e.User.Name != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldUserName, e.User.Name)
+		dst = w.appendString(dst, FieldUserName, `"name":"`, e.User.Name)
 	}
 	if e.User.ID != "" {
-		dst = w.appendString(append(dst, `"id":"`...), FieldUserId, e.User.ID)
+		dst = w.appendString(dst, FieldUserId, `"id":"`, e.User.ID)
 	}
 	if e.User.Email != "" {
-		dst = w.appendString(append(dst, `"email":"`...), FieldUserEmail, e.User.Email)
+		dst = w.appendString(dst, FieldUserEmail, `"email":"`, e.User.Email)
 	}
 	if e.User.FullName != "" {
-		dst = w.appendString(append(dst, `"full_name":"`...), FieldUserFullName, e.User.FullName)
+		dst = w.appendString(dst, FieldUserFullName, `"full_name":"`, e.User.FullName)
 	}
 	if e.User.Domain != "" {
-		dst = w.appendString(append(dst, `"domain":"`...), FieldUserDomain, e.User.Domain)
+		dst = w.appendString(dst, FieldUserDomain, `"domain":"`, e.User.Domain)
 	}
 	if len(e.User.Roles) > 0 {
 		dst = w.appendStrings(append(dst, `"roles":`...), FieldUserRoles, e.User.Roles)
 	}
 	if e.UserTarget != nil {
-		dst = append(dst, `"target":{`...)
-		open10 := len(dst)
-		if e.UserTarget.Name != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldUserTargetName, e.UserTarget.Name)
-		}
-		if e.UserTarget.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldUserTargetId, e.UserTarget.ID)
-		}
-		if e.UserTarget.Email != "" {
-			dst = w.appendString(append(dst, `"email":"`...), FieldUserTargetEmail, e.UserTarget.Email)
-		}
-		if e.UserTarget.FullName != "" {
-			dst = w.appendString(append(dst, `"full_name":"`...), FieldUserTargetFullName, e.UserTarget.FullName)
-		}
-		if e.UserTarget.Domain != "" {
-			dst = w.appendString(append(dst, `"domain":"`...), FieldUserTargetDomain, e.UserTarget.Domain)
-		}
-		if len(e.UserTarget.Roles) > 0 {
-			dst = w.appendStrings(append(dst, `"roles":`...), FieldUserTargetRoles, e.UserTarget.Roles)
-		}
-		if len(dst) == open10 {
-			dst = dst[:open10-10]
-		} else {
+		if e.UserTarget.Name != "" || e.UserTarget.ID != "" || e.UserTarget.Email != "" || e.UserTarget.FullName != "" || e.UserTarget.Domain != "" || len(e.UserTarget.Roles) > 0 {
+			dst = append(dst, `"target":{`...)
+			if e.UserTarget.Name != "" {
+				dst = w.appendString(dst, FieldUserTargetName, `"name":"`, e.UserTarget.Name)
+			}
+			if e.UserTarget.ID != "" {
+				dst = w.appendString(dst, FieldUserTargetId, `"id":"`, e.UserTarget.ID)
+			}
+			if e.UserTarget.Email != "" {
+				dst = w.appendString(dst, FieldUserTargetEmail, `"email":"`, e.UserTarget.Email)
+			}
+			if e.UserTarget.FullName != "" {
+				dst = w.appendString(dst, FieldUserTargetFullName, `"full_name":"`, e.UserTarget.FullName)
+			}
+			if e.UserTarget.Domain != "" {
+				dst = w.appendString(dst, FieldUserTargetDomain, `"domain":"`, e.UserTarget.Domain)
+			}
+			if len(e.UserTarget.Roles) > 0 {
+				dst = w.appendStrings(append(dst, `"roles":`...), FieldUserTargetRoles, e.UserTarget.Roles)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
 	}
 	if e.UserChanges != nil {
-		dst = append(dst, `"changes":{`...)
-		open11 := len(dst)
-		if e.UserChanges.Name != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldUserChangesName, e.UserChanges.Name)
-		}
-		if e.UserChanges.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldUserChangesId, e.UserChanges.ID)
-		}
-		if e.UserChanges.Email != "" {
-			dst = w.appendString(append(dst, `"email":"`...), FieldUserChangesEmail, e.UserChanges.Email)
-		}
-		if e.UserChanges.FullName != "" {
-			dst = w.appendString(append(dst, `"full_name":"`...), FieldUserChangesFullName, e.UserChanges.FullName)
-		}
-		if e.UserChanges.Domain != "" {
-			dst = w.appendString(append(dst, `"domain":"`...), FieldUserChangesDomain, e.UserChanges.Domain)
-		}
-		if len(e.UserChanges.Roles) > 0 {
-			dst = w.appendStrings(append(dst, `"roles":`...), FieldUserChangesRoles, e.UserChanges.Roles)
-		}
-		if len(dst) == open11 {
-			dst = dst[:open11-11]
-		} else {
+		if e.UserChanges.Name != "" || e.UserChanges.ID != "" || e.UserChanges.Email != "" || e.UserChanges.FullName != "" || e.UserChanges.Domain != "" || len(e.UserChanges.Roles) > 0 {
+			dst = append(dst, `"changes":{`...)
+			if e.UserChanges.Name != "" {
+				dst = w.appendString(dst, FieldUserChangesName, `"name":"`, e.UserChanges.Name)
+			}
+			if e.UserChanges.ID != "" {
+				dst = w.appendString(dst, FieldUserChangesId, `"id":"`, e.UserChanges.ID)
+			}
+			if e.UserChanges.Email != "" {
+				dst = w.appendString(dst, FieldUserChangesEmail, `"email":"`, e.UserChanges.Email)
+			}
+			if e.UserChanges.FullName != "" {
+				dst = w.appendString(dst, FieldUserChangesFullName, `"full_name":"`, e.UserChanges.FullName)
+			}
+			if e.UserChanges.Domain != "" {
+				dst = w.appendString(dst, FieldUserChangesDomain, `"domain":"`, e.UserChanges.Domain)
+			}
+			if len(e.UserChanges.Roles) > 0 {
+				dst = w.appendStrings(append(dst, `"roles":`...), FieldUserChangesRoles, e.UserChanges.Roles)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
 	}
 	if e.UserEffective != nil {
-		dst = append(dst, `"effective":{`...)
-		open12 := len(dst)
-		if e.UserEffective.Name != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldUserEffectiveName, e.UserEffective.Name)
-		}
-		if e.UserEffective.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldUserEffectiveId, e.UserEffective.ID)
-		}
-		if e.UserEffective.Email != "" {
-			dst = w.appendString(append(dst, `"email":"`...), FieldUserEffectiveEmail, e.UserEffective.Email)
-		}
-		if e.UserEffective.FullName != "" {
-			dst = w.appendString(append(dst, `"full_name":"`...), FieldUserEffectiveFullName, e.UserEffective.FullName)
-		}
-		if e.UserEffective.Domain != "" {
-			dst = w.appendString(append(dst, `"domain":"`...), FieldUserEffectiveDomain, e.UserEffective.Domain)
-		}
-		if len(e.UserEffective.Roles) > 0 {
-			dst = w.appendStrings(append(dst, `"roles":`...), FieldUserEffectiveRoles, e.UserEffective.Roles)
-		}
-		if len(dst) == open12 {
-			dst = dst[:open12-13]
-		} else {
+		if e.UserEffective.Name != "" || e.UserEffective.ID != "" || e.UserEffective.Email != "" || e.UserEffective.FullName != "" || e.UserEffective.Domain != "" || len(e.UserEffective.Roles) > 0 {
+			dst = append(dst, `"effective":{`...)
+			if e.UserEffective.Name != "" {
+				dst = w.appendString(dst, FieldUserEffectiveName, `"name":"`, e.UserEffective.Name)
+			}
+			if e.UserEffective.ID != "" {
+				dst = w.appendString(dst, FieldUserEffectiveId, `"id":"`, e.UserEffective.ID)
+			}
+			if e.UserEffective.Email != "" {
+				dst = w.appendString(dst, FieldUserEffectiveEmail, `"email":"`, e.UserEffective.Email)
+			}
+			if e.UserEffective.FullName != "" {
+				dst = w.appendString(dst, FieldUserEffectiveFullName, `"full_name":"`, e.UserEffective.FullName)
+			}
+			if e.UserEffective.Domain != "" {
+				dst = w.appendString(dst, FieldUserEffectiveDomain, `"domain":"`, e.UserEffective.Domain)
+			}
+			if len(e.UserEffective.Roles) > 0 {
+				dst = w.appendStrings(append(dst, `"roles":`...), FieldUserEffectiveRoles, e.UserEffective.Roles)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
 	}
-	if len(dst) == open9 {
-		dst = dst[:open9-8]
+	if len(dst) == open3 {
+		dst = dst[:open3-8]
 	} else {
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
@@ -841,20 +804,17 @@ func (w *Encoder) appendUser(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendGroup(dst []byte, e *Event) []byte {
 	if e.Group != nil {
-		dst = append(dst, `"group":{`...)
-		open13 := len(dst)
-		if e.Group.Name != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldGroupName, e.Group.Name)
-		}
-		if e.Group.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldGroupId, e.Group.ID)
-		}
-		if e.Group.Domain != "" {
-			dst = w.appendString(append(dst, `"domain":"`...), FieldGroupDomain, e.Group.Domain)
-		}
-		if len(dst) == open13 {
-			dst = dst[:open13-9]
-		} else {
+		if e.Group.Name != "" || e.Group.ID != "" || e.Group.Domain != "" {
+			dst = append(dst, `"group":{`...)
+			if e.Group.Name != "" {
+				dst = w.appendString(dst, FieldGroupName, `"name":"`, e.Group.Name)
+			}
+			if e.Group.ID != "" {
+				dst = w.appendString(dst, FieldGroupId, `"id":"`, e.Group.ID)
+			}
+			if e.Group.Domain != "" {
+				dst = w.appendString(dst, FieldGroupDomain, `"domain":"`, e.Group.Domain)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
@@ -863,80 +823,68 @@ func (w *Encoder) appendGroup(dst []byte, e *Event) []byte {
 }
 
 func (w *Encoder) appendSource(dst []byte, e *Event) []byte {
-	dst = append(dst, `"source":{`...)
-	open14 := len(dst)
-	if e.Source.IP != "" {
-		dst = w.appendString(append(dst, `"ip":"`...), FieldSourceIp, e.Source.IP)
-	}
-	if e.Source.Port.Valid {
-		dst = w.appendLong(append(dst, `"port":`...), FieldSourcePort, e.Source.Port.N)
-	}
-	if e.Source.Domain != "" {
-		dst = w.appendString(append(dst, `"domain":"`...), FieldSourceDomain, e.Source.Domain)
-	}
-	dst = append(dst, `"geo":{`...)
-	open15 := len(dst)
-	if e.Source.Geo.CityName != "" {
-		dst = w.appendString(append(dst, `"city_name":"`...), FieldSourceGeoCityName, e.Source.Geo.CityName)
-	}
-	if e.Source.Geo.ContinentCode != "" {
-		dst = w.appendString(append(dst, `"continent_code":"`...), FieldSourceGeoContinentCode, e.Source.Geo.ContinentCode)
-	}
-	if e.Source.Geo.ContinentName != "" {
-		dst = w.appendString(append(dst, `"continent_name":"`...), FieldSourceGeoContinentName, e.Source.Geo.ContinentName)
-	}
-	if e.Source.Geo.CountryISO != "" {
-		dst = w.appendString(append(dst, `"country_iso_code":"`...), FieldSourceGeoCountryIsoCode, e.Source.Geo.CountryISO)
-	}
-	if e.Source.Geo.CountryName != "" {
-		dst = w.appendString(append(dst, `"country_name":"`...), FieldSourceGeoCountryName, e.Source.Geo.CountryName)
-	}
-	if e.Source.Geo.RegionISO != "" {
-		dst = w.appendString(append(dst, `"region_iso_code":"`...), FieldSourceGeoRegionIsoCode, e.Source.Geo.RegionISO)
-	}
-	if e.Source.Geo.RegionName != "" {
-		dst = w.appendString(append(dst, `"region_name":"`...), FieldSourceGeoRegionName, e.Source.Geo.RegionName)
-	}
-	if e.Source.Geo.PostalCode != "" {
-		dst = w.appendString(append(dst, `"postal_code":"`...), FieldSourceGeoPostalCode, e.Source.Geo.PostalCode)
-	}
-	if e.Source.Geo.Timezone != "" {
-		dst = w.appendString(append(dst, `"timezone":"`...), FieldSourceGeoTimezone, e.Source.Geo.Timezone)
-	}
-	if e.Source.Geo.Location.Valid {
-		dst = w.appendPlace(append(dst, `"location":`...), FieldSourceGeoLocation, e.Source.Geo.Location)
-	}
-	if len(dst) == open15 {
-		dst = dst[:open15-7]
-	} else {
-		dst[len(dst)-1] = '}'
-		dst = append(dst, ',')
-	}
-	dst = append(dst, `"as":{`...)
-	open16 := len(dst)
-	if e.Source.AS.Number.Valid {
-		dst = w.appendLong(append(dst, `"number":`...), FieldSourceAsNumber, e.Source.AS.Number.N)
-	}
-	dst = append(dst, `"organization":{`...)
-	open17 := len(dst)
-	if e.Source.AS.Organization != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldSourceAsOrganizationName, e.Source.AS.Organization)
-	}
-	if len(dst) == open17 {
-		dst = dst[:open17-16]
-	} else {
-		dst[len(dst)-1] = '}'
-		dst = append(dst, ',')
-	}
-	if len(dst) == open16 {
-		dst = dst[:open16-6]
-	} else {
-		dst[len(dst)-1] = '}'
-		dst = append(dst, ',')
-	}
-	if len(dst) == open14 {
-		dst = dst[:open14-10]
-	} else {
+	if e.Source.IP != "" || e.Source.Port.Valid || e.Source.Domain != "" || e.Source.Geo.CityName != "" || e.Source.Geo.ContinentCode != "" || e.Source.Geo.ContinentName != "" || e.Source.Geo.CountryISO != "" || e.Source.Geo.CountryName != "" || e.Source.Geo.RegionISO != "" || e.Source.Geo.RegionName != "" || e.Source.Geo.PostalCode != "" || e.Source.Geo.Timezone != "" || e.Source.Geo.Location.Valid || e.Source.AS.Number.Valid || e.Source.AS.Organization != "" {
+		dst = append(dst, `"source":{`...)
+		if e.Source.IP != "" {
+			dst = w.appendString(dst, FieldSourceIp, `"ip":"`, e.Source.IP)
+		}
+		if e.Source.Port.Valid {
+			dst = w.appendLong(append(dst, `"port":`...), FieldSourcePort, e.Source.Port.N)
+		}
+		if e.Source.Domain != "" {
+			dst = w.appendString(dst, FieldSourceDomain, `"domain":"`, e.Source.Domain)
+		}
+		if e.Source.Geo.CityName != "" || e.Source.Geo.ContinentCode != "" || e.Source.Geo.ContinentName != "" || e.Source.Geo.CountryISO != "" || e.Source.Geo.CountryName != "" || e.Source.Geo.RegionISO != "" || e.Source.Geo.RegionName != "" || e.Source.Geo.PostalCode != "" || e.Source.Geo.Timezone != "" || e.Source.Geo.Location.Valid {
+			dst = append(dst, `"geo":{`...)
+			if e.Source.Geo.CityName != "" {
+				dst = w.appendString(dst, FieldSourceGeoCityName, `"city_name":"`, e.Source.Geo.CityName)
+			}
+			if e.Source.Geo.ContinentCode != "" {
+				dst = w.appendString(dst, FieldSourceGeoContinentCode, `"continent_code":"`, e.Source.Geo.ContinentCode)
+			}
+			if e.Source.Geo.ContinentName != "" {
+				dst = w.appendString(dst, FieldSourceGeoContinentName, `"continent_name":"`, e.Source.Geo.ContinentName)
+			}
+			if e.Source.Geo.CountryISO != "" {
+				dst = w.appendString(dst, FieldSourceGeoCountryIsoCode, `"country_iso_code":"`, e.Source.Geo.CountryISO)
+			}
+			if e.Source.Geo.CountryName != "" {
+				dst = w.appendString(dst, FieldSourceGeoCountryName, `"country_name":"`, e.Source.Geo.CountryName)
+			}
+			if e.Source.Geo.RegionISO != "" {
+				dst = w.appendString(dst, FieldSourceGeoRegionIsoCode, `"region_iso_code":"`, e.Source.Geo.RegionISO)
+			}
+			if e.Source.Geo.RegionName != "" {
+				dst = w.appendString(dst, FieldSourceGeoRegionName, `"region_name":"`, e.Source.Geo.RegionName)
+			}
+			if e.Source.Geo.PostalCode != "" {
+				dst = w.appendString(dst, FieldSourceGeoPostalCode, `"postal_code":"`, e.Source.Geo.PostalCode)
+			}
+			if e.Source.Geo.Timezone != "" {
+				dst = w.appendString(dst, FieldSourceGeoTimezone, `"timezone":"`, e.Source.Geo.Timezone)
+			}
+			if e.Source.Geo.Location.Valid {
+				dst = w.appendPlace(append(dst, `"location":`...), FieldSourceGeoLocation, e.Source.Geo.Location)
+			}
+			dst[len(dst)-1] = '}'
+			dst = append(dst, ',')
+		}
+		if e.Source.AS.Number.Valid || e.Source.AS.Organization != "" {
+			dst = append(dst, `"as":{`...)
+			if e.Source.AS.Number.Valid {
+				dst = w.appendLong(append(dst, `"number":`...), FieldSourceAsNumber, e.Source.AS.Number.N)
+			}
+			if e.Source.AS.Organization != "" {
+				dst = append(dst, `"organization":{`...)
+				if e.Source.AS.Organization != "" {
+					dst = w.appendString(dst, FieldSourceAsOrganizationName, `"name":"`, e.Source.AS.Organization)
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
+			dst[len(dst)-1] = '}'
+			dst = append(dst, ',')
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
@@ -944,45 +892,36 @@ func (w *Encoder) appendSource(dst []byte, e *Event) []byte {
 }
 
 func (w *Encoder) appendUserAgent(dst []byte, e *Event) []byte {
-	dst = append(dst, `"user_agent":{`...)
-	open18 := len(dst)
-	if e.UserAgent.Original != "" {
-		dst = w.appendString(append(dst, `"original":"`...), FieldUserAgentOriginal, e.UserAgent.Original)
-	}
-	if e.UserAgent.Name != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldUserAgentName, e.UserAgent.Name)
-	}
-	if e.UserAgent.Version != "" {
-		dst = w.appendString(append(dst, `"version":"`...), FieldUserAgentVersion, e.UserAgent.Version)
-	}
-	dst = append(dst, `"os":{`...)
-	open19 := len(dst)
-	if e.UserAgent.OSName != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldUserAgentOsName, e.UserAgent.OSName)
-	}
-	if e.UserAgent.OSVersion != "" {
-		dst = w.appendString(append(dst, `"version":"`...), FieldUserAgentOsVersion, e.UserAgent.OSVersion)
-	}
-	if len(dst) == open19 {
-		dst = dst[:open19-6]
-	} else {
-		dst[len(dst)-1] = '}'
-		dst = append(dst, ',')
-	}
-	dst = append(dst, `"device":{`...)
-	open20 := len(dst)
-	if e.UserAgent.Device != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldUserAgentDeviceName, e.UserAgent.Device)
-	}
-	if len(dst) == open20 {
-		dst = dst[:open20-10]
-	} else {
-		dst[len(dst)-1] = '}'
-		dst = append(dst, ',')
-	}
-	if len(dst) == open18 {
-		dst = dst[:open18-14]
-	} else {
+	if e.UserAgent.Original != "" || e.UserAgent.Name != "" || e.UserAgent.Version != "" || e.UserAgent.OSName != "" || e.UserAgent.OSVersion != "" || e.UserAgent.Device != "" {
+		dst = append(dst, `"user_agent":{`...)
+		if e.UserAgent.Original != "" {
+			dst = w.appendString(dst, FieldUserAgentOriginal, `"original":"`, e.UserAgent.Original)
+		}
+		if e.UserAgent.Name != "" {
+			dst = w.appendString(dst, FieldUserAgentName, `"name":"`, e.UserAgent.Name)
+		}
+		if e.UserAgent.Version != "" {
+			dst = w.appendString(dst, FieldUserAgentVersion, `"version":"`, e.UserAgent.Version)
+		}
+		if e.UserAgent.OSName != "" || e.UserAgent.OSVersion != "" {
+			dst = append(dst, `"os":{`...)
+			if e.UserAgent.OSName != "" {
+				dst = w.appendString(dst, FieldUserAgentOsName, `"name":"`, e.UserAgent.OSName)
+			}
+			if e.UserAgent.OSVersion != "" {
+				dst = w.appendString(dst, FieldUserAgentOsVersion, `"version":"`, e.UserAgent.OSVersion)
+			}
+			dst[len(dst)-1] = '}'
+			dst = append(dst, ',')
+		}
+		if e.UserAgent.Device != "" {
+			dst = append(dst, `"device":{`...)
+			if e.UserAgent.Device != "" {
+				dst = w.appendString(dst, FieldUserAgentDeviceName, `"name":"`, e.UserAgent.Device)
+			}
+			dst[len(dst)-1] = '}'
+			dst = append(dst, ',')
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
@@ -990,23 +929,20 @@ func (w *Encoder) appendUserAgent(dst []byte, e *Event) []byte {
 }
 
 func (w *Encoder) appendService(dst []byte, e *Event) []byte {
-	dst = append(dst, `"service":{`...)
-	open21 := len(dst)
-	if e.Service.Name != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldServiceName, e.Service.Name)
-	}
-	if e.Service.Type != "" {
-		dst = w.appendString(append(dst, `"type":"`...), FieldServiceType, e.Service.Type)
-	}
-	if e.Service.ID != "" {
-		dst = w.appendString(append(dst, `"id":"`...), FieldServiceId, e.Service.ID)
-	}
-	if e.Service.Version != "" {
-		dst = w.appendString(append(dst, `"version":"`...), FieldServiceVersion, e.Service.Version)
-	}
-	if len(dst) == open21 {
-		dst = dst[:open21-11]
-	} else {
+	if e.Service.Name != "" || e.Service.Type != "" || e.Service.ID != "" || e.Service.Version != "" {
+		dst = append(dst, `"service":{`...)
+		if e.Service.Name != "" {
+			dst = w.appendString(dst, FieldServiceName, `"name":"`, e.Service.Name)
+		}
+		if e.Service.Type != "" {
+			dst = w.appendString(dst, FieldServiceType, `"type":"`, e.Service.Type)
+		}
+		if e.Service.ID != "" {
+			dst = w.appendString(dst, FieldServiceId, `"id":"`, e.Service.ID)
+		}
+		if e.Service.Version != "" {
+			dst = w.appendString(dst, FieldServiceVersion, `"version":"`, e.Service.Version)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
@@ -1015,17 +951,14 @@ func (w *Encoder) appendService(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendOrganization(dst []byte, e *Event) []byte {
 	if e.Organization != nil {
-		dst = append(dst, `"organization":{`...)
-		open22 := len(dst)
-		if e.Organization.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldOrganizationId, e.Organization.ID)
-		}
-		if e.Organization.Name != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldOrganizationName, e.Organization.Name)
-		}
-		if len(dst) == open22 {
-			dst = dst[:open22-16]
-		} else {
+		if e.Organization.ID != "" || e.Organization.Name != "" {
+			dst = append(dst, `"organization":{`...)
+			if e.Organization.ID != "" {
+				dst = w.appendString(dst, FieldOrganizationId, `"id":"`, e.Organization.ID)
+			}
+			if e.Organization.Name != "" {
+				dst = w.appendString(dst, FieldOrganizationName, `"name":"`, e.Organization.Name)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
@@ -1035,29 +968,26 @@ func (w *Encoder) appendOrganization(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendUrl(dst []byte, e *Event) []byte {
 	if e.URL != nil {
-		dst = append(dst, `"url":{`...)
-		open23 := len(dst)
-		if e.URL.Original != "" {
-			dst = w.appendString(append(dst, `"original":"`...), FieldUrlOriginal, e.URL.Original)
-		}
-		if e.URL.Full != "" {
-			dst = w.appendString(append(dst, `"full":"`...), FieldUrlFull, e.URL.Full)
-		}
-		if e.URL.Scheme != "" {
-			dst = w.appendString(append(dst, `"scheme":"`...), FieldUrlScheme, e.URL.Scheme)
-		}
-		if e.URL.Domain != "" {
-			dst = w.appendString(append(dst, `"domain":"`...), FieldUrlDomain, e.URL.Domain)
-		}
-		if e.URL.Path != "" {
-			dst = w.appendString(append(dst, `"path":"`...), FieldUrlPath, e.URL.Path)
-		}
-		if e.URL.Query != "" {
-			dst = w.appendString(append(dst, `"query":"`...), FieldUrlQuery, e.URL.Query)
-		}
-		if len(dst) == open23 {
-			dst = dst[:open23-7]
-		} else {
+		if e.URL.Original != "" || e.URL.Full != "" || e.URL.Scheme != "" || e.URL.Domain != "" || e.URL.Path != "" || e.URL.Query != "" {
+			dst = append(dst, `"url":{`...)
+			if e.URL.Original != "" {
+				dst = w.appendString(dst, FieldUrlOriginal, `"original":"`, e.URL.Original)
+			}
+			if e.URL.Full != "" {
+				dst = w.appendString(dst, FieldUrlFull, `"full":"`, e.URL.Full)
+			}
+			if e.URL.Scheme != "" {
+				dst = w.appendString(dst, FieldUrlScheme, `"scheme":"`, e.URL.Scheme)
+			}
+			if e.URL.Domain != "" {
+				dst = w.appendString(dst, FieldUrlDomain, `"domain":"`, e.URL.Domain)
+			}
+			if e.URL.Path != "" {
+				dst = w.appendString(dst, FieldUrlPath, `"path":"`, e.URL.Path)
+			}
+			if e.URL.Query != "" {
+				dst = w.appendString(dst, FieldUrlQuery, `"query":"`, e.URL.Query)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
@@ -1067,50 +997,38 @@ func (w *Encoder) appendUrl(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendHttp(dst []byte, e *Event) []byte {
 	if e.HTTP != nil {
-		dst = append(dst, `"http":{`...)
-		open24 := len(dst)
-		if e.HTTP.Version != "" {
-			dst = w.appendString(append(dst, `"version":"`...), FieldHttpVersion, e.HTTP.Version)
-		}
-		dst = append(dst, `"request":{`...)
-		open25 := len(dst)
-		if e.HTTP.Method != "" {
-			dst = w.appendString(append(dst, `"method":"`...), FieldHttpRequestMethod, e.HTTP.Method)
-		}
-		if e.HTTP.Referrer != "" {
-			dst = w.appendString(append(dst, `"referrer":"`...), FieldHttpRequestReferrer, e.HTTP.Referrer)
-		}
-		if len(dst) == open25 {
-			dst = dst[:open25-11]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		dst = append(dst, `"response":{`...)
-		open26 := len(dst)
-		if e.HTTP.StatusCode.Valid {
-			dst = w.appendLong(append(dst, `"status_code":`...), FieldHttpResponseStatusCode, e.HTTP.StatusCode.N)
-		}
-		dst = append(dst, `"body":{`...)
-		open27 := len(dst)
-		if e.HTTP.ResponseBytes.Valid {
-			dst = w.appendLong(append(dst, `"bytes":`...), FieldHttpResponseBodyBytes, e.HTTP.ResponseBytes.N)
-		}
-		if len(dst) == open27 {
-			dst = dst[:open27-8]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		if len(dst) == open26 {
-			dst = dst[:open26-12]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		if len(dst) == open24 {
-			dst = dst[:open24-8]
-		} else {
+		if e.HTTP.Version != "" || e.HTTP.Method != "" || e.HTTP.Referrer != "" || e.HTTP.StatusCode.Valid || e.HTTP.ResponseBytes.Valid {
+			dst = append(dst, `"http":{`...)
+			if e.HTTP.Version != "" {
+				dst = w.appendString(dst, FieldHttpVersion, `"version":"`, e.HTTP.Version)
+			}
+			if e.HTTP.Method != "" || e.HTTP.Referrer != "" {
+				dst = append(dst, `"request":{`...)
+				if e.HTTP.Method != "" {
+					dst = w.appendString(dst, FieldHttpRequestMethod, `"method":"`, e.HTTP.Method)
+				}
+				if e.HTTP.Referrer != "" {
+					dst = w.appendString(dst, FieldHttpRequestReferrer, `"referrer":"`, e.HTTP.Referrer)
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
+			if e.HTTP.StatusCode.Valid || e.HTTP.ResponseBytes.Valid {
+				dst = append(dst, `"response":{`...)
+				if e.HTTP.StatusCode.Valid {
+					dst = w.appendLong(append(dst, `"status_code":`...), FieldHttpResponseStatusCode, e.HTTP.StatusCode.N)
+				}
+				if e.HTTP.ResponseBytes.Valid {
+					dst = append(dst, `"body":{`...)
+					if e.HTTP.ResponseBytes.Valid {
+						dst = w.appendLong(append(dst, `"bytes":`...), FieldHttpResponseBodyBytes, e.HTTP.ResponseBytes.N)
+					}
+					dst[len(dst)-1] = '}'
+					dst = append(dst, ',')
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
@@ -1120,61 +1038,46 @@ func (w *Encoder) appendHttp(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendEmail(dst []byte, e *Event) []byte {
 	if e.Email != nil {
-		dst = append(dst, `"email":{`...)
-		open28 := len(dst)
-		if e.Email.Subject != "" {
-			dst = w.appendString(append(dst, `"subject":"`...), FieldEmailSubject, e.Email.Subject)
-		}
-		if e.Email.MessageID != "" {
-			dst = w.appendString(append(dst, `"message_id":"`...), FieldEmailMessageId, e.Email.MessageID)
-		}
-		dst = append(dst, `"from":{`...)
-		open29 := len(dst)
-		if len(e.Email.From) > 0 {
-			dst = w.appendStrings(append(dst, `"address":`...), FieldEmailFromAddress, e.Email.From)
-		}
-		if len(dst) == open29 {
-			dst = dst[:open29-8]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		dst = append(dst, `"to":{`...)
-		open30 := len(dst)
-		if len(e.Email.To) > 0 {
-			dst = w.appendStrings(append(dst, `"address":`...), FieldEmailToAddress, e.Email.To)
-		}
-		if len(dst) == open30 {
-			dst = dst[:open30-6]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		dst = append(dst, `"cc":{`...)
-		open31 := len(dst)
-		if len(e.Email.CC) > 0 {
-			dst = w.appendStrings(append(dst, `"address":`...), FieldEmailCcAddress, e.Email.CC)
-		}
-		if len(dst) == open31 {
-			dst = dst[:open31-6]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		dst = append(dst, `"bcc":{`...)
-		open32 := len(dst)
-		if len(e.Email.BCC) > 0 {
-			dst = w.appendStrings(append(dst, `"address":`...), FieldEmailBccAddress, e.Email.BCC)
-		}
-		if len(dst) == open32 {
-			dst = dst[:open32-7]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		if len(dst) == open28 {
-			dst = dst[:open28-9]
-		} else {
+		if e.Email.Subject != "" || e.Email.MessageID != "" || len(e.Email.From) > 0 || len(e.Email.To) > 0 || len(e.Email.CC) > 0 || len(e.Email.BCC) > 0 {
+			dst = append(dst, `"email":{`...)
+			if e.Email.Subject != "" {
+				dst = w.appendString(dst, FieldEmailSubject, `"subject":"`, e.Email.Subject)
+			}
+			if e.Email.MessageID != "" {
+				dst = w.appendString(dst, FieldEmailMessageId, `"message_id":"`, e.Email.MessageID)
+			}
+			if len(e.Email.From) > 0 {
+				dst = append(dst, `"from":{`...)
+				if len(e.Email.From) > 0 {
+					dst = w.appendStrings(append(dst, `"address":`...), FieldEmailFromAddress, e.Email.From)
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
+			if len(e.Email.To) > 0 {
+				dst = append(dst, `"to":{`...)
+				if len(e.Email.To) > 0 {
+					dst = w.appendStrings(append(dst, `"address":`...), FieldEmailToAddress, e.Email.To)
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
+			if len(e.Email.CC) > 0 {
+				dst = append(dst, `"cc":{`...)
+				if len(e.Email.CC) > 0 {
+					dst = w.appendStrings(append(dst, `"address":`...), FieldEmailCcAddress, e.Email.CC)
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
+			if len(e.Email.BCC) > 0 {
+				dst = append(dst, `"bcc":{`...)
+				if len(e.Email.BCC) > 0 {
+					dst = w.appendStrings(append(dst, `"address":`...), FieldEmailBccAddress, e.Email.BCC)
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
@@ -1184,23 +1087,20 @@ func (w *Encoder) appendEmail(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendError(dst []byte, e *Event) []byte {
 	if e.Error != nil {
-		dst = append(dst, `"error":{`...)
-		open33 := len(dst)
-		if e.Error.Message != "" {
-			dst = w.appendString(append(dst, `"message":"`...), FieldErrorMessage, e.Error.Message)
-		}
-		if e.Error.Code != "" {
-			dst = w.appendString(append(dst, `"code":"`...), FieldErrorCode, e.Error.Code)
-		}
-		if e.Error.Type != "" {
-			dst = w.appendString(append(dst, `"type":"`...), FieldErrorType, e.Error.Type)
-		}
-		if e.Error.StackTrace != "" {
-			dst = w.appendString(append(dst, `"stack_trace":"`...), FieldErrorStackTrace, e.Error.StackTrace)
-		}
-		if len(dst) == open33 {
-			dst = dst[:open33-9]
-		} else {
+		if e.Error.Message != "" || e.Error.Code != "" || e.Error.Type != "" || e.Error.StackTrace != "" {
+			dst = append(dst, `"error":{`...)
+			if e.Error.Message != "" {
+				dst = w.appendString(dst, FieldErrorMessage, `"message":"`, e.Error.Message)
+			}
+			if e.Error.Code != "" {
+				dst = w.appendString(dst, FieldErrorCode, `"code":"`, e.Error.Code)
+			}
+			if e.Error.Type != "" {
+				dst = w.appendString(dst, FieldErrorType, `"type":"`, e.Error.Type)
+			}
+			if e.Error.StackTrace != "" {
+				dst = w.appendString(dst, FieldErrorStackTrace, `"stack_trace":"`, e.Error.StackTrace)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
@@ -1210,35 +1110,32 @@ func (w *Encoder) appendError(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendRule(dst []byte, e *Event) []byte {
 	if e.Rule != nil {
-		dst = append(dst, `"rule":{`...)
-		open34 := len(dst)
-		if e.Rule.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldRuleId, e.Rule.ID)
-		}
-		if e.Rule.Name != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldRuleName, e.Rule.Name)
-		}
-		if e.Rule.Description != "" {
-			dst = w.appendString(append(dst, `"description":"`...), FieldRuleDescription, e.Rule.Description)
-		}
-		if e.Rule.Category != "" {
-			dst = w.appendString(append(dst, `"category":"`...), FieldRuleCategory, e.Rule.Category)
-		}
-		if e.Rule.Ruleset != "" {
-			dst = w.appendString(append(dst, `"ruleset":"`...), FieldRuleRuleset, e.Rule.Ruleset)
-		}
-		if e.Rule.Version != "" {
-			dst = w.appendString(append(dst, `"version":"`...), FieldRuleVersion, e.Rule.Version)
-		}
-		if e.Rule.Reference != "" {
-			dst = w.appendString(append(dst, `"reference":"`...), FieldRuleReference, e.Rule.Reference)
-		}
-		if len(e.Rule.Author) > 0 {
-			dst = w.appendStrings(append(dst, `"author":`...), FieldRuleAuthor, e.Rule.Author)
-		}
-		if len(dst) == open34 {
-			dst = dst[:open34-8]
-		} else {
+		if e.Rule.ID != "" || e.Rule.Name != "" || e.Rule.Description != "" || e.Rule.Category != "" || e.Rule.Ruleset != "" || e.Rule.Version != "" || e.Rule.Reference != "" || len(e.Rule.Author) > 0 {
+			dst = append(dst, `"rule":{`...)
+			if e.Rule.ID != "" {
+				dst = w.appendString(dst, FieldRuleId, `"id":"`, e.Rule.ID)
+			}
+			if e.Rule.Name != "" {
+				dst = w.appendString(dst, FieldRuleName, `"name":"`, e.Rule.Name)
+			}
+			if e.Rule.Description != "" {
+				dst = w.appendString(dst, FieldRuleDescription, `"description":"`, e.Rule.Description)
+			}
+			if e.Rule.Category != "" {
+				dst = w.appendString(dst, FieldRuleCategory, `"category":"`, e.Rule.Category)
+			}
+			if e.Rule.Ruleset != "" {
+				dst = w.appendString(dst, FieldRuleRuleset, `"ruleset":"`, e.Rule.Ruleset)
+			}
+			if e.Rule.Version != "" {
+				dst = w.appendString(dst, FieldRuleVersion, `"version":"`, e.Rule.Version)
+			}
+			if e.Rule.Reference != "" {
+				dst = w.appendString(dst, FieldRuleReference, `"reference":"`, e.Rule.Reference)
+			}
+			if len(e.Rule.Author) > 0 {
+				dst = w.appendStrings(append(dst, `"author":`...), FieldRuleAuthor, e.Rule.Author)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
@@ -1248,56 +1145,44 @@ func (w *Encoder) appendRule(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendThreat(dst []byte, e *Event) []byte {
 	if e.Threat != nil {
-		dst = append(dst, `"threat":{`...)
-		open35 := len(dst)
-		if e.Threat.Framework != "" {
-			dst = w.appendString(append(dst, `"framework":"`...), FieldThreatFramework, e.Threat.Framework)
-		}
-		dst = append(dst, `"tactic":{`...)
-		open36 := len(dst)
-		if len(e.Threat.TacticID) > 0 {
-			dst = w.appendStrings(append(dst, `"id":`...), FieldThreatTacticId, e.Threat.TacticID)
-		}
-		if len(e.Threat.TacticName) > 0 {
-			dst = w.appendStrings(append(dst, `"name":`...), FieldThreatTacticName, e.Threat.TacticName)
-		}
-		if len(dst) == open36 {
-			dst = dst[:open36-10]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		dst = append(dst, `"technique":{`...)
-		open37 := len(dst)
-		if len(e.Threat.TechniqueID) > 0 {
-			dst = w.appendStrings(append(dst, `"id":`...), FieldThreatTechniqueId, e.Threat.TechniqueID)
-		}
-		if len(e.Threat.TechniqueName) > 0 {
-			dst = w.appendStrings(append(dst, `"name":`...), FieldThreatTechniqueName, e.Threat.TechniqueName)
-		}
-		dst = append(dst, `"subtechnique":{`...)
-		open38 := len(dst)
-		if len(e.Threat.SubID) > 0 {
-			dst = w.appendStrings(append(dst, `"id":`...), FieldThreatTechniqueSubtechniqueId, e.Threat.SubID)
-		}
-		if len(e.Threat.SubName) > 0 {
-			dst = w.appendStrings(append(dst, `"name":`...), FieldThreatTechniqueSubtechniqueName, e.Threat.SubName)
-		}
-		if len(dst) == open38 {
-			dst = dst[:open38-16]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		if len(dst) == open37 {
-			dst = dst[:open37-13]
-		} else {
-			dst[len(dst)-1] = '}'
-			dst = append(dst, ',')
-		}
-		if len(dst) == open35 {
-			dst = dst[:open35-10]
-		} else {
+		if e.Threat.Framework != "" || len(e.Threat.TacticID) > 0 || len(e.Threat.TacticName) > 0 || len(e.Threat.TechniqueID) > 0 || len(e.Threat.TechniqueName) > 0 || len(e.Threat.SubID) > 0 || len(e.Threat.SubName) > 0 {
+			dst = append(dst, `"threat":{`...)
+			if e.Threat.Framework != "" {
+				dst = w.appendString(dst, FieldThreatFramework, `"framework":"`, e.Threat.Framework)
+			}
+			if len(e.Threat.TacticID) > 0 || len(e.Threat.TacticName) > 0 {
+				dst = append(dst, `"tactic":{`...)
+				if len(e.Threat.TacticID) > 0 {
+					dst = w.appendStrings(append(dst, `"id":`...), FieldThreatTacticId, e.Threat.TacticID)
+				}
+				if len(e.Threat.TacticName) > 0 {
+					dst = w.appendStrings(append(dst, `"name":`...), FieldThreatTacticName, e.Threat.TacticName)
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
+			if len(e.Threat.TechniqueID) > 0 || len(e.Threat.TechniqueName) > 0 || len(e.Threat.SubID) > 0 || len(e.Threat.SubName) > 0 {
+				dst = append(dst, `"technique":{`...)
+				if len(e.Threat.TechniqueID) > 0 {
+					dst = w.appendStrings(append(dst, `"id":`...), FieldThreatTechniqueId, e.Threat.TechniqueID)
+				}
+				if len(e.Threat.TechniqueName) > 0 {
+					dst = w.appendStrings(append(dst, `"name":`...), FieldThreatTechniqueName, e.Threat.TechniqueName)
+				}
+				if len(e.Threat.SubID) > 0 || len(e.Threat.SubName) > 0 {
+					dst = append(dst, `"subtechnique":{`...)
+					if len(e.Threat.SubID) > 0 {
+						dst = w.appendStrings(append(dst, `"id":`...), FieldThreatTechniqueSubtechniqueId, e.Threat.SubID)
+					}
+					if len(e.Threat.SubName) > 0 {
+						dst = w.appendStrings(append(dst, `"name":`...), FieldThreatTechniqueSubtechniqueName, e.Threat.SubName)
+					}
+					dst[len(dst)-1] = '}'
+					dst = append(dst, ',')
+				}
+				dst[len(dst)-1] = '}'
+				dst = append(dst, ',')
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
@@ -1306,20 +1191,17 @@ func (w *Encoder) appendThreat(dst []byte, e *Event) []byte {
 }
 
 func (w *Encoder) appendRelated(dst []byte, e *Event) []byte {
-	dst = append(dst, `"related":{`...)
-	open39 := len(dst)
-	if len(e.Related.IP) > 0 {
-		dst = w.appendStrings(append(dst, `"ip":`...), FieldRelatedIp, e.Related.IP)
-	}
-	if len(e.Related.User) > 0 {
-		dst = w.appendStrings(append(dst, `"user":`...), FieldRelatedUser, e.Related.User)
-	}
-	if len(e.Related.Hosts) > 0 {
-		dst = w.appendStrings(append(dst, `"hosts":`...), FieldRelatedHosts, e.Related.Hosts)
-	}
-	if len(dst) == open39 {
-		dst = dst[:open39-11]
-	} else {
+	if len(e.Related.IP) > 0 || len(e.Related.User) > 0 || len(e.Related.Hosts) > 0 {
+		dst = append(dst, `"related":{`...)
+		if len(e.Related.IP) > 0 {
+			dst = w.appendStrings(append(dst, `"ip":`...), FieldRelatedIp, e.Related.IP)
+		}
+		if len(e.Related.User) > 0 {
+			dst = w.appendStrings(append(dst, `"user":`...), FieldRelatedUser, e.Related.User)
+		}
+		if len(e.Related.Hosts) > 0 {
+			dst = w.appendStrings(append(dst, `"hosts":`...), FieldRelatedHosts, e.Related.Hosts)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
@@ -1328,251 +1210,204 @@ func (w *Encoder) appendRelated(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendGatebook(dst []byte, e *Event) []byte {
 	dst = append(dst, `"gatebook":{`...)
-	open40 := len(dst)
-	if e.Input != "" {
-		dst = w.appendString(append(dst, `"input":"`...), FieldGatebookInput, e.Input)
-	}
-	if e.Parser != "" {
-		dst = w.appendString(append(dst, `"parser":"`...), FieldGatebookParser, e.Parser)
-	}
-	dst = append(dst, `"sender":{`...)
-	open41 := len(dst)
-	if e.Sender.IP != "" {
-		dst = w.appendString(append(dst, `"ip":"`...), FieldGatebookSenderIp, e.Sender.IP)
-	}
-	if e.Sender.Port.Valid {
-		dst = w.appendLong(append(dst, `"port":`...), FieldGatebookSenderPort, e.Sender.Port.N)
-	}
-	if e.Sender.Name != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldGatebookSenderName, e.Sender.Name)
-	}
-	if len(dst) == open41 {
-		dst = dst[:open41-10]
-	} else {
+	open4 := len(dst)
+	dst = w.appendGatebookHead(dst, e)
+	if e.Sender.IP != "" || e.Sender.Port.Valid || e.Sender.Name != "" {
+		dst = append(dst, `"sender":{`...)
+		if e.Sender.IP != "" {
+			dst = w.appendString(dst, FieldGatebookSenderIp, `"ip":"`, e.Sender.IP)
+		}
+		if e.Sender.Port.Valid {
+			dst = w.appendLong(append(dst, `"port":`...), FieldGatebookSenderPort, e.Sender.Port.N)
+		}
+		if e.Sender.Name != "" {
+			dst = w.appendString(dst, FieldGatebookSenderName, `"name":"`, e.Sender.Name)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
-	dst = append(dst, `"entry":{`...)
-	open42 := len(dst)
-	if e.Entry.Code.Valid {
-		dst = w.appendLong(append(dst, `"code":`...), FieldGatebookEntryCode, e.Entry.Code.N)
-	}
-	if e.Entry.Name != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldGatebookEntryName, e.Entry.Name)
-	}
-	if len(dst) == open42 {
-		dst = dst[:open42-9]
-	} else {
+	if e.Entry.Code.Valid || e.Entry.Name != "" {
+		dst = append(dst, `"entry":{`...)
+		if e.Entry.Code.Valid {
+			dst = w.appendLong(append(dst, `"code":`...), FieldGatebookEntryCode, e.Entry.Code.N)
+		}
+		if e.Entry.Name != "" {
+			dst = w.appendString(dst, FieldGatebookEntryName, `"name":"`, e.Entry.Name)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
-	dst = append(dst, `"status":{`...)
-	open43 := len(dst)
-	if e.Status.Code.Valid {
-		dst = w.appendLong(append(dst, `"code":`...), FieldGatebookStatusCode, e.Status.Code.N)
-	}
-	if e.Status.Name != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldGatebookStatusName, e.Status.Name)
-	}
-	if len(dst) == open43 {
-		dst = dst[:open43-10]
-	} else {
+	if e.Status.Code.Valid || e.Status.Name != "" {
+		dst = append(dst, `"status":{`...)
+		if e.Status.Code.Valid {
+			dst = w.appendLong(append(dst, `"code":`...), FieldGatebookStatusCode, e.Status.Code.N)
+		}
+		if e.Status.Name != "" {
+			dst = w.appendString(dst, FieldGatebookStatusName, `"name":"`, e.Status.Name)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
 	if e.Count.Valid {
 		dst = w.appendLong(append(dst, `"count":`...), FieldGatebookCount, e.Count.N)
 	}
-	dst = append(dst, `"actor":{`...)
-	open44 := len(dst)
 	if e.Actor != "" {
-		dst = w.appendString(append(dst, `"type":"`...), FieldGatebookActorType, e.Actor)
-	}
-	if len(dst) == open44 {
-		dst = dst[:open44-9]
-	} else {
+		dst = append(dst, `"actor":{`...)
+		if e.Actor != "" {
+			dst = w.appendString(dst, FieldGatebookActorType, `"type":"`, e.Actor)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
-	dst = append(dst, `"user":{`...)
-	open45 := len(dst)
 	if e.UserKey != "" {
-		dst = w.appendString(append(dst, `"key":"`...), FieldGatebookUserKey, e.UserKey)
-	}
-	if len(dst) == open45 {
-		dst = dst[:open45-8]
-	} else {
+		dst = append(dst, `"user":{`...)
+		if e.UserKey != "" {
+			dst = w.appendString(dst, FieldGatebookUserKey, `"key":"`, e.UserKey)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
-	dst = append(dst, `"mfa":{`...)
-	open46 := len(dst)
-	if e.MFA.Used != Absent {
-		dst = w.appendBool(append(dst, `"used":`...), FieldGatebookMfaUsed, e.MFA.Used == True)
-	}
-	if e.MFA.Method != "" {
-		dst = w.appendString(append(dst, `"method":"`...), FieldGatebookMfaMethod, e.MFA.Method)
-	}
-	if len(dst) == open46 {
-		dst = dst[:open46-7]
-	} else {
+	if e.MFA.Used != Absent || e.MFA.Method != "" {
+		dst = append(dst, `"mfa":{`...)
+		if e.MFA.Used != Absent {
+			dst = w.appendBool(append(dst, `"used":`...), FieldGatebookMfaUsed, e.MFA.Used == True)
+		}
+		if e.MFA.Method != "" {
+			dst = w.appendString(dst, FieldGatebookMfaMethod, `"method":"`, e.MFA.Method)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
-	dst = append(dst, `"target":{`...)
-	open47 := len(dst)
-	if e.Target.Type != "" {
-		dst = w.appendString(append(dst, `"type":"`...), FieldGatebookTargetType, e.Target.Type)
-	}
-	if e.Target.ID != "" {
-		dst = w.appendString(append(dst, `"id":"`...), FieldGatebookTargetId, e.Target.ID)
-	}
-	if e.Target.Name != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldGatebookTargetName, e.Target.Name)
-	}
-	if len(dst) == open47 {
-		dst = dst[:open47-10]
-	} else {
+	if e.Target.Type != "" || e.Target.ID != "" || e.Target.Name != "" {
+		dst = append(dst, `"target":{`...)
+		if e.Target.Type != "" {
+			dst = w.appendString(dst, FieldGatebookTargetType, `"type":"`, e.Target.Type)
+		}
+		if e.Target.ID != "" {
+			dst = w.appendString(dst, FieldGatebookTargetId, `"id":"`, e.Target.ID)
+		}
+		if e.Target.Name != "" {
+			dst = w.appendString(dst, FieldGatebookTargetName, `"name":"`, e.Target.Name)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
-	dst = append(dst, `"subject":{`...)
-	open48 := len(dst)
-	if e.Subject.Type != "" {
-		dst = w.appendString(append(dst, `"type":"`...), FieldGatebookSubjectType, e.Subject.Type)
-	}
-	if e.Subject.ID != "" {
-		dst = w.appendString(append(dst, `"id":"`...), FieldGatebookSubjectId, e.Subject.ID)
-	}
-	if e.Subject.Name != "" {
-		dst = w.appendString(append(dst, `"name":"`...), FieldGatebookSubjectName, e.Subject.Name)
-	}
-	if len(dst) == open48 {
-		dst = dst[:open48-11]
-	} else {
+	if e.Subject.Type != "" || e.Subject.ID != "" || e.Subject.Name != "" {
+		dst = append(dst, `"subject":{`...)
+		if e.Subject.Type != "" {
+			dst = w.appendString(dst, FieldGatebookSubjectType, `"type":"`, e.Subject.Type)
+		}
+		if e.Subject.ID != "" {
+			dst = w.appendString(dst, FieldGatebookSubjectId, `"id":"`, e.Subject.ID)
+		}
+		if e.Subject.Name != "" {
+			dst = w.appendString(dst, FieldGatebookSubjectName, `"name":"`, e.Subject.Name)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
 	if e.Object != "" {
-		dst = w.appendString(append(dst, `"category":"`...), FieldGatebookCategory, e.Object)
+		dst = w.appendString(dst, FieldGatebookCategory, `"category":"`, e.Object)
 	}
 	if e.Client != nil {
-		dst = append(dst, `"client":{`...)
-		open49 := len(dst)
-		if e.Client.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldGatebookClientId, e.Client.ID)
-		}
-		if e.Client.Name != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldGatebookClientName, e.Client.Name)
-		}
-		if len(dst) == open49 {
-			dst = dst[:open49-10]
-		} else {
+		if e.Client.ID != "" || e.Client.Name != "" {
+			dst = append(dst, `"client":{`...)
+			if e.Client.ID != "" {
+				dst = w.appendString(dst, FieldGatebookClientId, `"id":"`, e.Client.ID)
+			}
+			if e.Client.Name != "" {
+				dst = w.appendString(dst, FieldGatebookClientName, `"name":"`, e.Client.Name)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
 	}
 	if e.Provider != nil {
-		dst = append(dst, `"provider":{`...)
-		open50 := len(dst)
-		if e.Provider.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldGatebookProviderId, e.Provider.ID)
-		}
-		if e.Provider.Name != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldGatebookProviderName, e.Provider.Name)
-		}
-		if len(dst) == open50 {
-			dst = dst[:open50-12]
-		} else {
+		if e.Provider.ID != "" || e.Provider.Name != "" {
+			dst = append(dst, `"provider":{`...)
+			if e.Provider.ID != "" {
+				dst = w.appendString(dst, FieldGatebookProviderId, `"id":"`, e.Provider.ID)
+			}
+			if e.Provider.Name != "" {
+				dst = w.appendString(dst, FieldGatebookProviderName, `"name":"`, e.Provider.Name)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
 	}
-	dst = append(dst, `"session":{`...)
-	open51 := len(dst)
-	if e.Session.ID != "" {
-		dst = w.appendString(append(dst, `"id":"`...), FieldGatebookSessionId, e.Session.ID)
-	}
-	if e.Session.Protocol != "" {
-		dst = w.appendString(append(dst, `"protocol":"`...), FieldGatebookSessionProtocol, e.Session.Protocol)
-	}
-	if e.Session.Status != "" {
-		dst = w.appendString(append(dst, `"status":"`...), FieldGatebookSessionStatus, e.Session.Status)
-	}
-	if len(e.Session.Scopes) > 0 {
-		dst = w.appendStrings(append(dst, `"scopes":`...), FieldGatebookSessionScopes, e.Session.Scopes)
-	}
-	if e.Session.Claims != "" {
-		dst = w.appendRaw(append(dst, `"claims":`...), FieldGatebookSessionClaims, string(e.Session.Claims))
-	}
-	if len(dst) == open51 {
-		dst = dst[:open51-11]
-	} else {
+	if e.Session.ID != "" || e.Session.Protocol != "" || e.Session.Status != "" || len(e.Session.Scopes) > 0 || e.Session.Claims != "" {
+		dst = append(dst, `"session":{`...)
+		if e.Session.ID != "" {
+			dst = w.appendString(dst, FieldGatebookSessionId, `"id":"`, e.Session.ID)
+		}
+		if e.Session.Protocol != "" {
+			dst = w.appendString(dst, FieldGatebookSessionProtocol, `"protocol":"`, e.Session.Protocol)
+		}
+		if e.Session.Status != "" {
+			dst = w.appendString(dst, FieldGatebookSessionStatus, `"status":"`, e.Session.Status)
+		}
+		if len(e.Session.Scopes) > 0 {
+			dst = w.appendStrings(append(dst, `"scopes":`...), FieldGatebookSessionScopes, e.Session.Scopes)
+		}
+		if e.Session.Claims != "" {
+			dst = w.appendRaw(append(dst, `"claims":`...), FieldGatebookSessionClaims, string(e.Session.Claims))
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
 	if e.Grant != nil {
-		dst = append(dst, `"grant":{`...)
-		open52 := len(dst)
-		if e.Grant.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldGatebookGrantId, e.Grant.ID)
-		}
-		if e.Grant.Type != "" {
-			dst = w.appendString(append(dst, `"type":"`...), FieldGatebookGrantType, e.Grant.Type)
-		}
-		if e.Grant.Status != "" {
-			dst = w.appendString(append(dst, `"status":"`...), FieldGatebookGrantStatus, e.Grant.Status)
-		}
-		if len(e.Grant.Scopes) > 0 {
-			dst = w.appendStrings(append(dst, `"scopes":`...), FieldGatebookGrantScopes, e.Grant.Scopes)
-		}
-		if len(dst) == open52 {
-			dst = dst[:open52-9]
-		} else {
+		if e.Grant.ID != "" || e.Grant.Type != "" || e.Grant.Status != "" || len(e.Grant.Scopes) > 0 {
+			dst = append(dst, `"grant":{`...)
+			if e.Grant.ID != "" {
+				dst = w.appendString(dst, FieldGatebookGrantId, `"id":"`, e.Grant.ID)
+			}
+			if e.Grant.Type != "" {
+				dst = w.appendString(dst, FieldGatebookGrantType, `"type":"`, e.Grant.Type)
+			}
+			if e.Grant.Status != "" {
+				dst = w.appendString(dst, FieldGatebookGrantStatus, `"status":"`, e.Grant.Status)
+			}
+			if len(e.Grant.Scopes) > 0 {
+				dst = w.appendStrings(append(dst, `"scopes":`...), FieldGatebookGrantScopes, e.Grant.Scopes)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
 	}
 	if e.Job != nil {
-		dst = append(dst, `"job":{`...)
-		open53 := len(dst)
-		if e.Job.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldGatebookJobId, e.Job.ID)
-		}
-		if e.Job.Name != "" {
-			dst = w.appendString(append(dst, `"name":"`...), FieldGatebookJobName, e.Job.Name)
-		}
-		if e.Job.Type != "" {
-			dst = w.appendString(append(dst, `"type":"`...), FieldGatebookJobType, e.Job.Type)
-		}
-		if e.Job.Status != "" {
-			dst = w.appendString(append(dst, `"status":"`...), FieldGatebookJobStatus, e.Job.Status)
-		}
-		if len(dst) == open53 {
-			dst = dst[:open53-7]
-		} else {
+		if e.Job.ID != "" || e.Job.Name != "" || e.Job.Type != "" || e.Job.Status != "" {
+			dst = append(dst, `"job":{`...)
+			if e.Job.ID != "" {
+				dst = w.appendString(dst, FieldGatebookJobId, `"id":"`, e.Job.ID)
+			}
+			if e.Job.Name != "" {
+				dst = w.appendString(dst, FieldGatebookJobName, `"name":"`, e.Job.Name)
+			}
+			if e.Job.Type != "" {
+				dst = w.appendString(dst, FieldGatebookJobType, `"type":"`, e.Job.Type)
+			}
+			if e.Job.Status != "" {
+				dst = w.appendString(dst, FieldGatebookJobStatus, `"status":"`, e.Job.Status)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
 	}
 	if e.Notification != nil {
-		dst = append(dst, `"notification":{`...)
-		open54 := len(dst)
-		if e.Notification.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldGatebookNotificationId, e.Notification.ID)
-		}
-		if e.Notification.Status != "" {
-			dst = w.appendString(append(dst, `"status":"`...), FieldGatebookNotificationStatus, e.Notification.Status)
-		}
-		if e.Notification.Category != "" {
-			dst = w.appendString(append(dst, `"category":"`...), FieldGatebookNotificationCategory, e.Notification.Category)
-		}
-		if e.Notification.Body != "" {
-			dst = w.appendString(append(dst, `"body":"`...), FieldGatebookNotificationBody, e.Notification.Body)
-		}
-		if len(dst) == open54 {
-			dst = dst[:open54-16]
-		} else {
+		if e.Notification.ID != "" || e.Notification.Status != "" || e.Notification.Category != "" || e.Notification.Body != "" {
+			dst = append(dst, `"notification":{`...)
+			if e.Notification.ID != "" {
+				dst = w.appendString(dst, FieldGatebookNotificationId, `"id":"`, e.Notification.ID)
+			}
+			if e.Notification.Status != "" {
+				dst = w.appendString(dst, FieldGatebookNotificationStatus, `"status":"`, e.Notification.Status)
+			}
+			if e.Notification.Category != "" {
+				dst = w.appendString(dst, FieldGatebookNotificationCategory, `"category":"`, e.Notification.Category)
+			}
+			if e.Notification.Body != "" {
+				dst = w.appendString(dst, FieldGatebookNotificationBody, `"body":"`, e.Notification.Body)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
@@ -1587,83 +1422,74 @@ func (w *Encoder) appendGatebook(dst []byte, e *Event) []byte {
 		dst = w.appendRaw(append(dst, `"changes":`...), FieldGatebookChanges, string(e.Changes))
 	}
 	if e.Comments != "" {
-		dst = w.appendString(append(dst, `"comments":"`...), FieldGatebookComments, e.Comments)
+		dst = w.appendString(dst, FieldGatebookComments, `"comments":"`, e.Comments)
 	}
 	if e.Restored != Absent {
 		dst = w.appendBool(append(dst, `"restored":`...), FieldGatebookRestored, e.Restored == True)
 	}
-	dst = append(dst, `"geo":{`...)
-	open55 := len(dst)
 	if e.Accuracy.Valid {
-		dst = w.appendLong(append(dst, `"accuracy_km":`...), FieldGatebookGeoAccuracyKm, e.Accuracy.N)
-	}
-	if len(dst) == open55 {
-		dst = dst[:open55-7]
-	} else {
+		dst = append(dst, `"geo":{`...)
+		if e.Accuracy.Valid {
+			dst = w.appendLong(append(dst, `"accuracy_km":`...), FieldGatebookGeoAccuracyKm, e.Accuracy.N)
+		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
 	}
 	if e.Alert != nil {
-		dst = append(dst, `"alert":{`...)
-		open56 := len(dst)
-		if e.Alert.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldGatebookAlertId, e.Alert.ID)
-		}
-		if e.Alert.State != "" {
-			dst = w.appendString(append(dst, `"state":"`...), FieldGatebookAlertState, e.Alert.State)
-		}
-		if e.Alert.Key != "" {
-			dst = w.appendString(append(dst, `"key":"`...), FieldGatebookAlertKey, e.Alert.Key)
-		}
-		if e.Alert.Summary != "" {
-			dst = w.appendString(append(dst, `"summary":"`...), FieldGatebookAlertSummary, e.Alert.Summary)
-		}
-		if e.Alert.Revision.Valid {
-			dst = w.appendLong(append(dst, `"revision":`...), FieldGatebookAlertRevision, e.Alert.Revision.N)
-		}
-		if e.Alert.Count.Valid {
-			dst = w.appendLong(append(dst, `"count":`...), FieldGatebookAlertCount, e.Alert.Count.N)
-		}
-		if len(e.Alert.Events) > 0 {
-			dst = w.appendStrings(append(dst, `"events":`...), FieldGatebookAlertEvents, e.Alert.Events)
-		}
-		if len(dst) == open56 {
-			dst = dst[:open56-9]
-		} else {
+		if e.Alert.ID != "" || e.Alert.State != "" || e.Alert.Key != "" || e.Alert.Summary != "" || e.Alert.Revision.Valid || e.Alert.Count.Valid || len(e.Alert.Events) > 0 {
+			dst = append(dst, `"alert":{`...)
+			if e.Alert.ID != "" {
+				dst = w.appendString(dst, FieldGatebookAlertId, `"id":"`, e.Alert.ID)
+			}
+			if e.Alert.State != "" {
+				dst = w.appendString(dst, FieldGatebookAlertState, `"state":"`, e.Alert.State)
+			}
+			if e.Alert.Key != "" {
+				dst = w.appendString(dst, FieldGatebookAlertKey, `"key":"`, e.Alert.Key)
+			}
+			if e.Alert.Summary != "" {
+				dst = w.appendString(dst, FieldGatebookAlertSummary, `"summary":"`, e.Alert.Summary)
+			}
+			if e.Alert.Revision.Valid {
+				dst = w.appendLong(append(dst, `"revision":`...), FieldGatebookAlertRevision, e.Alert.Revision.N)
+			}
+			if e.Alert.Count.Valid {
+				dst = w.appendLong(append(dst, `"count":`...), FieldGatebookAlertCount, e.Alert.Count.N)
+			}
+			if len(e.Alert.Events) > 0 {
+				dst = w.appendStrings(append(dst, `"events":`...), FieldGatebookAlertEvents, e.Alert.Events)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
 	}
 	if e.DeadLetter != nil {
-		dst = append(dst, `"deadletter":{`...)
-		open57 := len(dst)
-		if e.DeadLetter.Output != "" {
-			dst = w.appendString(append(dst, `"output":"`...), FieldGatebookDeadletterOutput, e.DeadLetter.Output)
-		}
-		if e.DeadLetter.Stream != "" {
-			dst = w.appendString(append(dst, `"stream":"`...), FieldGatebookDeadletterStream, e.DeadLetter.Stream)
-		}
-		if e.DeadLetter.ID != "" {
-			dst = w.appendString(append(dst, `"id":"`...), FieldGatebookDeadletterId, e.DeadLetter.ID)
-		}
-		if e.DeadLetter.Type != "" {
-			dst = w.appendString(append(dst, `"type":"`...), FieldGatebookDeadletterType, e.DeadLetter.Type)
-		}
-		if e.DeadLetter.Reason != "" {
-			dst = w.appendString(append(dst, `"reason":"`...), FieldGatebookDeadletterReason, e.DeadLetter.Reason)
-		}
-		if e.DeadLetter.Status.Valid {
-			dst = w.appendLong(append(dst, `"status":`...), FieldGatebookDeadletterStatus, e.DeadLetter.Status.N)
-		}
-		if len(dst) == open57 {
-			dst = dst[:open57-14]
-		} else {
+		if e.DeadLetter.Output != "" || e.DeadLetter.Stream != "" || e.DeadLetter.ID != "" || e.DeadLetter.Type != "" || e.DeadLetter.Reason != "" || e.DeadLetter.Status.Valid {
+			dst = append(dst, `"deadletter":{`...)
+			if e.DeadLetter.Output != "" {
+				dst = w.appendString(dst, FieldGatebookDeadletterOutput, `"output":"`, e.DeadLetter.Output)
+			}
+			if e.DeadLetter.Stream != "" {
+				dst = w.appendString(dst, FieldGatebookDeadletterStream, `"stream":"`, e.DeadLetter.Stream)
+			}
+			if e.DeadLetter.ID != "" {
+				dst = w.appendString(dst, FieldGatebookDeadletterId, `"id":"`, e.DeadLetter.ID)
+			}
+			if e.DeadLetter.Type != "" {
+				dst = w.appendString(dst, FieldGatebookDeadletterType, `"type":"`, e.DeadLetter.Type)
+			}
+			if e.DeadLetter.Reason != "" {
+				dst = w.appendString(dst, FieldGatebookDeadletterReason, `"reason":"`, e.DeadLetter.Reason)
+			}
+			if e.DeadLetter.Status.Valid {
+				dst = w.appendLong(append(dst, `"status":`...), FieldGatebookDeadletterStatus, e.DeadLetter.Status.N)
+			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
 		}
 	}
-	if len(dst) == open40 {
-		dst = dst[:open40-12]
+	if len(dst) == open4 {
+		dst = dst[:open4-12]
 	} else {
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')

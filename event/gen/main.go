@@ -219,9 +219,22 @@ func (n *node) group() string {
 
 var serial int
 
-// write writes a node; in names the rare group whose presence is checked already.
+// heads are the objects whose first fields are written by hand: most of them are the same from event to event.
+var heads = map[string]string{"event": "appendEventHead", "log": "appendLogHead", "gatebook": "appendGatebookHead"}
+
+// byHand are the fields that these methods write.
+var byHand = map[string]bool{
+	"event.id": true, "event.kind": true, "event.category": true, "event.type": true, "event.action": true, "event.outcome": true,
+	"event.dataset": true, "event.created": true, "log.file.path": true, "log.offset": true, "gatebook.input": true, "gatebook.parser": true,
+}
+
+// write writes a node; in names the rare group whose presence is checked already. An object of which one field is known to be
+// there is written at once; of others the beginning is taken back where nothing followed.
 func (n *node) write(b *bytes.Buffer, in string) {
 	if n.leaf != nil {
+		if byHand[n.leaf.Name] {
+			return
+		}
 		if n.leaf.group != in {
 			fmt.Fprintf(b, "if e.%s != nil {\n", n.leaf.group)
 			defer b.WriteString("}\n")
@@ -229,58 +242,121 @@ func (n *node) write(b *bytes.Buffer, in string) {
 		n.leaf.write(b)
 		return
 	}
+	if n.handmade() {
+		return
+	}
 	g := n.group()
 	if g != in {
 		fmt.Fprintf(b, "if e.%s != nil {\n", g)
+		defer b.WriteString("}\n")
+	}
+	if p := n.present(g); p != "" && heads[n.name] == "" {
+		fmt.Fprintf(b, "if %s {\ndst = append(dst, `%q:{`...)\n", p, n.name)
+		for _, c := range n.children {
+			c.write(b, g)
+		}
+		b.WriteString("dst[len(dst)-1] = '}'\ndst = append(dst, ',')\n}\n")
+		return
 	}
 	serial++
 	k := serial
-	if n.name == "event" {
-		fmt.Fprintf(b, "dst = append(dst, `\"event\":{`...)\nopen%d := len(dst)\ndst = w.appendEventHead(dst, e)\n", k)
-	} else {
-		fmt.Fprintf(b, "dst = append(dst, `%q:{`...)\nopen%d := len(dst)\n", n.name, k)
+	fmt.Fprintf(b, "dst = append(dst, `%q:{`...)\nopen%d := len(dst)\n", n.name, k)
+	if head := heads[n.name]; head != "" {
+		fmt.Fprintf(b, "dst = w.%s(dst, e)\n", head)
 	}
 	for _, c := range n.children {
 		c.write(b, g)
 	}
 	fmt.Fprintf(b, "if len(dst) == open%d {\ndst = dst[:open%d-%d]\n} else {\ndst[len(dst)-1] = '}'\ndst = append(dst, ',')\n}\n", k, k, len(n.name)+4)
-	if g != in {
-		b.WriteString("}\n")
+}
+
+// handmade tells that all of the node is written by hand.
+func (n *node) handmade() bool {
+	if n.leaf != nil {
+		return byHand[n.leaf.Name]
 	}
+	for _, c := range n.children {
+		if !c.handmade() {
+			return false
+		}
+	}
+	return true
+}
+
+// present is the condition under which a field of the node is written, "" where fields below stand in a rare group of their own.
+func (n *node) present(in string) string {
+	if n.leaf != nil {
+		if n.leaf.group != in {
+			return ""
+		}
+		return n.leaf.present()
+	}
+	var all []string
+	for _, c := range n.children {
+		p := c.present(in)
+		if p == "" {
+			return ""
+		}
+		all = append(all, p)
+	}
+	return strings.Join(all, " || ")
+}
+
+// present is the condition under which the field is written.
+func (l *leaf) present() string {
+	p := "e." + l.Go
+	switch l.typ {
+	case "string", "Raw":
+		return p + ` != ""`
+	case "Time":
+		return p + " != 0"
+	case "Bool":
+		return p + " != Absent"
+	case "[]string", "[]Label":
+		return "len(" + p + ") > 0"
+	}
+	return p + ".Valid"
 }
 
 func (l *leaf) write(b *bytes.Buffer) {
 	key := l.Name[strings.LastIndexByte(l.Name, '.')+1:]
 	p := "e." + l.Go
-	switch {
-	case l.Name == "event.id" || l.Name == "event.kind" || l.Name == "event.category" || l.Name == "event.type" || l.Name == "event.action" || l.Name == "event.outcome" || l.Name == "event.dataset" || l.Name == "event.created":
-		return // appendEventHead
-	case l.Name == "event.original":
-		fmt.Fprintf(b, "if %s != \"\" && w.options.Original {\ndst = w.appendString(append(dst, `%q:\"`...), %s, %s)\n}\n", p, key, l.konst, p)
-	case l.Name == "log.offset":
-		fmt.Fprintf(b, "if e.Log.Path != \"\" && %s.Valid {\ndst = w.appendLong(append(dst, `%q:`...), %s, %s.N)\n}\n", p, key, l.konst, p)
-	case l.typ == "string":
-		fmt.Fprintf(b, "if %s != \"\" {\ndst = w.appendString(append(dst, `%q:\"`...), %s, %s)\n}\n", p, key, l.konst, p)
-	case l.typ == "Raw":
-		fmt.Fprintf(b, "if %s != \"\" {\ndst = w.appendRaw(append(dst, `%q:`...), %s, string(%s))\n}\n", p, key, l.konst, p)
-	case l.typ == "Time":
-		fmt.Fprintf(b, "if %s != 0 {\ndst = w.appendTime(append(dst, `%q:\"`...), %s, %s)\n}\n", p, key, l.konst, p)
-	case l.typ == "Long":
-		fmt.Fprintf(b, "if %s.Valid {\ndst = w.appendLong(append(dst, `%q:`...), %s, %s.N)\n}\n", p, key, l.konst, p)
-	case l.typ == "Float":
-		fmt.Fprintf(b, "if %s.Valid {\ndst = w.appendFloat(append(dst, `%q:`...), %s, %s.F)\n}\n", p, key, l.konst, p)
-	case l.typ == "Bool":
-		fmt.Fprintf(b, "if %s != Absent {\ndst = w.appendBool(append(dst, `%q:`...), %s, %s == True)\n}\n", p, key, l.konst, p)
-	case l.typ == "GeoPoint":
-		fmt.Fprintf(b, "if %s.Valid {\ndst = w.appendPlace(append(dst, `%q:`...), %s, %s)\n}\n", p, key, l.konst, p)
-	case l.typ == "[]string":
-		fmt.Fprintf(b, "if len(%s) > 0 {\ndst = w.appendStrings(append(dst, `%q:`...), %s, %s)\n}\n", p, key, l.konst, p)
-	case l.typ == "[]Label":
-		fmt.Fprintf(b, "if len(%s) > 0 {\ndst = w.appendLabels(append(dst, `%q:`...), %s)\n}\n", p, key, p)
+	cond := l.present()
+	if l.Name == "event.original" {
+		cond += " && w.options.Original"
+	}
+	fmt.Fprintf(b, "if %s {\n", cond)
+	form, value := "", p
+	switch l.typ {
+	case "string":
+		fmt.Fprintf(b, "dst = w.appendString(dst, %s, `%q:\"`, %s)\n}\n", l.konst, key, p)
+		return
+	case "[]Label":
+		fmt.Fprintf(b, "dst = w.appendLabels(append(dst, `%q:`...), %s)\n}\n", key, p)
+		return
+	case "Raw":
+		form, value = "Raw", "string("+p+")"
+	case "Time":
+		form = "Time"
+	case "Long":
+		form, value = "Long", p+".N"
+	case "Float":
+		form, value = "Float", p+".F"
+	case "Bool":
+		form, value = "Bool", p+" == True"
+	case "GeoPoint":
+		form = "Place"
+	case "[]string":
+		form = "Strings"
 	default:
 		fmt.Fprintf(os.Stderr, "%s: no encoding for %s\n", l.Name, l.typ)
 		os.Exit(1)
 	}
+	open := fmt.Sprintf("%q:", key)
+	if l.typ == "Time" {
+		open += `"`
+	}
+	fmt.Fprintf(b, "dst = w.append%s(append(dst, `%s`...), %s, %s)\n}\n", form, open, l.konst, value)
 }
 
 func get(b *bytes.Buffer, leaves []*leaf) {
