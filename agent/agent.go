@@ -122,7 +122,10 @@ func (a *Agent) Reload(next *Config) {
 		a.log.Error("reload refused: the config has errors; the old one goes on", "config", next.Path)
 		return
 	}
-	if names := a.config.restartNeeded(next); len(names) > 0 {
+	a.mu.Lock()
+	current := a.config
+	a.mu.Unlock()
+	if names := current.restartNeeded(next); len(names) > 0 {
 		a.log.Error("reload refused: restart to change this; the old config goes on", "changed", strings.Join(names, ", "))
 		return
 	}
