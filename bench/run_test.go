@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -46,7 +48,10 @@ func TestMain(m *testing.M) {
 			bulk.Reset()
 		}
 	}
-	select {}
+	end := make(chan os.Signal, 1) // a shipper goes on until it is told to end
+	signal.Notify(end, syscall.SIGTERM)
+	<-end
+	os.Exit(0)
 }
 
 func testBench(t *testing.T, n int) *bench {
