@@ -140,7 +140,7 @@ func (r *Redactor) suspect(ev *event.Event) bool {
 }
 
 func (r *Redactor) suspectLabel(l *event.Label) bool {
-	if !r.keys.mayEnd(l.Key) {
+	if !r.keys.mayEnd(l.Key, false) {
 		return false
 	}
 	_, ok := r.keys.match(l.Key)

@@ -87,8 +87,9 @@ func (k *keySet) addEnd(word string, separated bool) {
 }
 
 // mayEnd tells in a few nanoseconds that no name of a secret ends where s does, digits and separators after it aside; most
-// words fail here.
-func (k *keySet) mayEnd(s string) bool {
+// words fail here. bounded: the name does not go beyond the bytes that isWord knows, so that what stands before them is none
+// of its letters.
+func (k *keySet) mayEnd(s string, bounded bool) bool {
 	n := len(s)
 	for n > 0 && trails(s[n-1]) {
 		n--
@@ -99,11 +100,19 @@ func (k *keySet) mayEnd(s string) bool {
 	if n < 3 {
 		return n > 0 && (n == 1 || k.ends[endOf(s[0], s[1])] != 0)
 	}
-	c := s[n-3]
-	if before := k.ends[endOf(s[n-2], s[n-1])]; before != 0 {
-		return before>>(c&31)&1 != 0 || c|32 < 'a' || c|32 > 'z' // what is no letter may stand between the letters of a name
+	c, before := s[n-3], k.ends[endOf(s[n-2], s[n-1])]
+	ok := false
+	switch {
+	case before == 0:
+	case c|32 >= 'a' && c|32 <= 'z':
+		ok = before>>(c&31)&1 != 0
+	case bounded && !isWord(c) && c != '\\':
+		ok = before == anyByte // a word of two letters, if both are letters
+	default:
+		ok = true // what is no letter may stand between the letters of a name
 	}
-	return c == '%' // of a name that is percent-encoded anything may be the end
+	// Of a name that is encoded (%5D, %22, \u0064, \u006e) anything may be the end.
+	return ok || c == '%' || s[n-1] == '%' || s[n-1] == 'u' && s[n-2] == '\\' || n > 5 && s[n-6] == '\\'
 }
 
 // trails tells whether a byte may follow the name of a secret and change nothing of it.

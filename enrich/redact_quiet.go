@@ -113,7 +113,7 @@ func (k *keySet) mayName(s string) bool {
 		switch s[n-1] {
 		case ' ', ']', '\\', '"', '\'':
 		default:
-			return k.mayEnd(s[:n])
+			return k.mayEnd(s[:n], true)
 		}
 	}
 	return false

@@ -111,7 +111,7 @@ back:
 		}
 		e--
 	}
-	if !k.mayEnd(s[from:e]) {
+	if !k.mayEnd(s[from:e], true) {
 		return span{}, false
 	}
 	b := e
