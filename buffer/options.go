@@ -35,9 +35,9 @@ type Options struct {
 	Flush time.Duration
 	// Reserve is disk space kept for cursors, dead letters and alerts; default 16 MiB, negative is none.
 	Reserve int64
-	// CacheBytes bounds the memory of fsynced blocks kept for readers at the tail; default 16 MiB.
+	// CacheBytes bounds the memory of fsynced blocks kept for readers at the tail; default 8 MiB.
 	CacheBytes int64
-	// MaxPending bounds the bytes appended but not yet fsynced; default 8 MiB.
+	// MaxPending bounds the bytes appended but not yet fsynced; default 4 MiB.
 	MaxPending int64
 	// PositionTTL is the age at which a position that nobody renewed is forgotten; default 30 days.
 	PositionTTL time.Duration
@@ -61,8 +61,8 @@ func (o *Options) setDefaults() error {
 	def(&o.MaxBytes, 2<<30)
 	def(&o.SegmentBytes, min(64<<20, o.MaxBytes/8))
 	def(&o.Reserve, 16<<20)
-	def(&o.CacheBytes, 16<<20)
-	def(&o.MaxPending, 8<<20)
+	def(&o.CacheBytes, 8<<20)
+	def(&o.MaxPending, 4<<20)
 	o.Reserve = max(o.Reserve, 0)
 	// Full and empty must differ: with fewer than four segments one that is being read would fill the log.
 	o.SegmentBytes = min(o.SegmentBytes, o.MaxBytes/4, maxSegment)

@@ -44,6 +44,7 @@ of it, and ends.`,
 				}
 				defer pprof.StopCPUProfile()
 			}
+			keepSmall(cmd.Context())
 			a, err := agent.Open(c, agent.Options{Version: version, Once: once, Logger: logger(cmd), Stdout: cmd.OutOrStdout()})
 			if err != nil {
 				return err
