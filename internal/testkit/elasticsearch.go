@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -150,6 +151,13 @@ func (n *Node) Do(method, path, body string) (status int, answer []byte) {
 func (n *Node) Must(method, path, body string, v any) {
 	n.t.Helper()
 	status, answer := n.Do(method, path, body)
+	if status == 503 && bytes.Contains(answer, []byte("no_shard_available_action_exception")) {
+		// An index that is being made has no shard for a moment.
+		Eventually(n.t, 30*time.Second, func() bool {
+			status, answer = n.Do(method, path, body)
+			return status != 503
+		})
+	}
 	if status < 200 || status > 299 {
 		n.t.Fatalf("%s %s: status %d\n%.2000s", method, path, status, answer)
 	}
