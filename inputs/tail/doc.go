@@ -13,7 +13,7 @@
 //     What cannot be promised stands in docs/tail.md.
 //   - The lines and groups found depend on the bytes after a position alone, not on where reads or chunks ended.
 //   - One goroutine works and calls Emit. Files are served in turn, a chunk each.
-//   - Memory is bounded: one buffer, one string per chunk, a few hundred bytes per file; a decompressor per compressed
+//   - Memory is bounded: one buffer, one string per chunk, less than two KiB per file; a decompressor per compressed
 //     file that is being read.
 //   - Nothing but regular files beneath the allowed roots is opened, and opening never blocks.
 //

@@ -216,6 +216,9 @@ func FuzzPosition(f *testing.F) {
 		p.advance(markAt(int64(100*i+1), []byte("x")))
 	}
 	f.Add(p.appendTo(nil))
+	q := place{path: "/var/log/x", origin: "/var/log/x"}
+	q.setPrint([]byte("x"))
+	f.Add(q.appendTo(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := decodePlace(b)
 		if err != nil {

@@ -29,7 +29,7 @@ type fit uint8
 
 const (
 	fitsNot   fit = iota
-	fitsShort     // begins like it and ends before what was read: a copy made earlier
+	fitsShort     // begins like it and ends before what was read: a copy made before the last bytes were
 	fitsWhole     // begins like it and has the same bytes before the position
 )
 
@@ -71,8 +71,10 @@ func (t *Tailer) peekNow(path string) (p peek) {
 // fits compares the file at path, which must have this id, with what is known of s.
 func (t *Tailer) fits(s *source, path string, id fileID) fit {
 	p := t.peek(path)
-	if p.err != nil || p.info.id != id || s.fp.n == 0 && s.mark.off > 0 || !s.fp.fits(p.prefix) ||
-		id == s.id && s.otherBirth(p.info) {
+	if p.err != nil || p.info.id != id || s.fp.n == 0 && s.mark.off > 0 || id == s.id && s.otherBirth(p.info) {
+		return fitsNot
+	}
+	if !s.fp.fits(p.prefix) && (id == s.id || !s.beganWith(p.prefix)) {
 		return fitsNot
 	}
 	if s.done {
@@ -84,8 +86,8 @@ func (t *Tailer) fits(s *source, path string, id fileID) fit {
 		}
 		return fitsShort
 	}
-	if ok, err := t.holdsAt(path, p, s.mark); err == nil && ok {
-		return fitsWhole
+	if f, err := t.fitsAt(path, p, s.mark); err == nil && f != fitsNot {
+		return f
 	}
 	if s.restored && s.boot != bootID() && t.fitsOlder(s, path, p) {
 		return fitsWhole
@@ -95,27 +97,39 @@ func (t *Tailer) fits(s *source, path string, id fileID) fit {
 
 func (t *Tailer) fitsOlder(s *source, path string, p peek) bool {
 	for _, m := range s.older[:s.nOlder] {
-		if ok, err := t.holdsAt(path, p, m); ok && err == nil {
+		if f, err := t.fitsAt(path, p, m); f == fitsWhole && err == nil {
 			return true
 		}
 	}
 	return false
 }
 
-func (t *Tailer) holdsAt(path string, p peek, m mark) (bool, error) {
+// fitsAt says whether the file has the bytes before m. A compressed file tells only when it is read to there that it
+// is complete and ends before.
+func (t *Tailer) fitsAt(path string, p peek, m mark) (fit, error) {
 	fd, in, err := t.open.open(path)
 	if err != nil {
-		return false, err
+		return fitsNot, err
 	}
 	defer unix.Close(fd)
 	if in.id != p.info.id {
-		return false, unix.ENOENT
+		return fitsNot, unix.ENOENT
 	}
 	tmp := source{fd: fd}
 	if p.gzip {
 		tmp.gz = &gzStream{fd: fd}
 	}
-	return tmp.holds(m)
+	var b [tailLen]byte
+	n, err := tmp.readAt(b[:m.n], m.off-int64(m.n))
+	switch {
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return fitsNot, err
+	case m.fits(b[:n]):
+		return fitsWhole, nil
+	case p.gzip && n < m.n && err == nil:
+		return fitsShort, nil
+	}
+	return fitsNot, nil
 }
 
 // entries lists the regular files of a directory, once in a scan.
@@ -170,7 +184,8 @@ func (t *Tailer) locate(s *source) bool {
 					whole, wholeGzip = entry{e.path, p.info}, p.gzip
 				}
 			case fitsShort:
-				if e.info.size > short.info.size {
+				// A compressed one has nothing that was not read. It is held when it is looked at as a new file.
+				if !p.gzip && p.info.size > short.info.size {
 					short = entry{e.path, p.info}
 				}
 			}
@@ -178,6 +193,7 @@ func (t *Tailer) locate(s *source) bool {
 	}
 	switch {
 	case whole.path != "":
+		t.cutPrint(s, whole.path)
 		t.bind(s, whole.path, whole.info, wholeGzip)
 	case short.path != "" && t.takeShort(s, short):
 		t.bind(s, short.path, short.info, false)
@@ -203,7 +219,15 @@ func (t *Tailer) takeShort(s *source, e entry) bool {
 		return false
 	}
 	s.mark, s.nOlder, s.skip = markAt(in.size, b), 0, skipNone
+	t.cutPrint(s, e.path)
 	return true
+}
+
+// cutPrint shortens the fingerprint of s for a copy that ends before it.
+func (t *Tailer) cutPrint(s *source, path string) {
+	if p := t.peek(path); p.err == nil && s.beganWith(p.prefix) {
+		s.setPrint(p.prefix)
+	}
 }
 
 // mayBeCopy says whether the name of path is one that a rotation gives to a copy of s. A copy has a longer name than
@@ -285,15 +309,18 @@ func (k *families) add(s *source) {
 func (t *Tailer) isCopy(f found, p peek, kin *families) bool {
 	tried := make(map[*source]bool)
 	consider := func(s *source) bool {
-		if tried[s] || s.fp.n == 0 || s.id == p.info.id {
+		if tried[s] || s.id == p.info.id {
 			return false
 		}
 		tried[s] = true
+		if s.fp.n == 0 && !t.firstLook(s, p) {
+			return false
+		}
 		if !s.buried && len(p.prefix) < s.fp.n && t.beginsLike(s, p) {
-			t.held[p.info.id] = hold{of: s, size: p.info.size, mtime: p.info.mtime, seen: t.scanNo}
+			t.hold(s, p, false)
 			return true
 		}
-		return s.fp.fits(p.prefix) && t.adopt(s, f, p)
+		return (s.fp.fits(p.prefix) || s.buried && s.beganWith(p.prefix)) && t.adopt(s, f, p)
 	}
 	for _, name := range originals(f.path) {
 		for _, s := range kin.byName[name] {
@@ -312,11 +339,24 @@ func (t *Tailer) isCopy(f found, p peek, kin *families) bool {
 	return false
 }
 
+func (t *Tailer) hold(s *source, p peek, short bool) {
+	t.held[p.info.id] = hold{of: s, size: p.info.size, mtime: p.info.mtime, short: short, seen: t.scanNo}
+}
+
+// firstLook takes the fingerprint of an original that was found in the same scan as its copy p, and not read yet.
+func (t *Tailer) firstLook(s *source, p peek) bool {
+	if s.buried || s.done || p.gzip || t.openSource(s) != nil {
+		return false
+	}
+	same, err := t.verify(s)
+	return err == nil && same && s.fp.n > 0
+}
+
 // beginsLike says whether a file that is still shorter than the fingerprint of s may be a copy of it in the making.
 // The answer is yes, too, where s was truncated since: the copy was complete by then and is looked at again.
 func (t *Tailer) beginsLike(s *source, p peek) bool {
 	if err := t.openSource(s); err != nil {
-		return false
+		return isGone(err) // it was removed in this moment: the next scan judges
 	}
 	b := make([]byte, len(p.prefix))
 	n, err := s.readAt(b, 0)
@@ -333,51 +373,61 @@ func (t *Tailer) beginsLike(s *source, p peek) bool {
 // adopt is isCopy for one possible original whose fingerprint the file has.
 func (t *Tailer) adopt(s *source, f found, p peek) bool {
 	if !s.buried {
-		if err := t.openSource(s); err == nil {
-			same, err := t.verify(s)
-			if err == nil && !same {
-				// The original was truncated after the copy was made; this may hand the copy to s.
-				delete(t.peeked, f.path) // it may have been looked at half-way
-				t.replaced(s)
-				if t.byID[p.info.id] != nil {
-					return true
-				}
-				p = t.peek(f.path)
-				if p.err != nil {
-					return false
-				}
-			} else if err == nil {
-				return t.holdCopy(s, f, p)
-			}
+		if t.adoptLiving(s, f, p) {
+			return true
 		}
-		if !s.buried {
+		if p = t.peek(f.path); !s.buried || p.err != nil || p.info.id != f.info.id {
 			return false
 		}
 	}
 	switch t.fits(s, f.path, p.info.id) {
 	case fitsWhole:
+		t.cutPrint(s, f.path)
 		t.bind(s, f.path, p.info, p.gzip)
 		t.matched(s, f.path, p.info)
 		t.enqueue(s)
 		return true
 	case fitsShort:
-		h, known := t.held[p.info.id]
-		if known && h.of == s && (h.size != p.info.size || h.mtime != p.info.mtime) {
+		if h, known := t.held[p.info.id]; known && h.short && h.of == s && h.size != p.info.size {
 			return false // it grows on its own
 		}
-		t.held[p.info.id] = hold{of: s, size: p.info.size, mtime: p.info.mtime, short: true, seen: t.scanNo}
+		t.hold(s, p, true)
 		return true
 	}
-	return false
+	return t.holdMoved(s, f, p)
 }
 
-// holdCopy holds a file that has the same bytes as the living original s, as far as it goes.
-func (t *Tailer) holdCopy(s *source, f found, p peek) bool {
-	if !p.gzip && !t.sameBytes(s, f.path, p.info) {
+// holdMoved holds a file that got another name while it was compared: the next scan judges.
+func (t *Tailer) holdMoved(s *source, f found, p peek) bool {
+	in, err := statPath(f.path)
+	if err == nil && in.id == p.info.id {
 		return false
 	}
-	t.held[p.info.id] = hold{of: s, size: p.info.size, mtime: p.info.mtime, seen: t.scanNo}
+	t.hold(s, p, false)
 	return true
+}
+
+// adoptLiving holds a file that has the bytes of s, which is still followed. Where s turns out to be truncated, before
+// or while the two are compared, it is buried, and the file may have been given to it.
+func (t *Tailer) adoptLiving(s *source, f found, p peek) bool {
+	if err := t.openSource(s); err != nil {
+		if isGone(err) {
+			t.hold(s, p, false) // it was removed in this moment: the next scan judges
+			return true
+		}
+		return false
+	}
+	if p.gzip || t.sameBytes(s, f.path, p.info) {
+		// If s was truncated before, this is found out when it is read, and then the file is looked at again.
+		if same, err := t.verify(s); err != nil || same {
+			t.hold(s, p, false)
+			return true
+		}
+	} else if same, err := t.verify(s); err != nil || same {
+		return t.holdMoved(s, f, p)
+	}
+	t.replaced(s)
+	return t.byID[p.info.id] != nil
 }
 
 // sameBytes compares the last 4 KiB of the file at path with the same place in s.

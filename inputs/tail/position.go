@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -73,8 +74,9 @@ type place struct {
 	gzip   bool
 	done   bool // never to be read
 	fp     fingerprint
-	born   int64 // nanoseconds; of two generations in one inode the younger counts
-	btime  int64 // when the file itself was created, 0 where that is not known
+	head   []byte // the bytes of fp, where known; never written to
+	born   int64  // nanoseconds; of two generations in one inode the younger counts
+	btime  int64  // when the file itself was created, 0 where that is not known
 	boot   uint64
 	path   string // where it was last
 	origin string // where it was first
@@ -82,6 +84,25 @@ type place struct {
 	// read of it; the youngest mark that still fits says how far it is the same.
 	older  [maxMarks + 1]mark
 	nOlder int
+}
+
+// setPrint takes b, the first bytes of the file, as its fingerprint.
+func (p *place) setPrint(b []byte) {
+	p.fp, p.head = fingerprintOf(b), bytes.Clone(b)
+}
+
+// beganWith says whether the file began with b, which is shorter than the fingerprint: a copy may end there, made
+// before the file grew to its fingerprint.
+func (p *place) beganWith(b []byte) bool {
+	return len(b) > 0 && len(b) < p.fp.n && len(p.head) == p.fp.n && bytes.HasPrefix(p.head, b)
+}
+
+// headReach is how far a position may be for the head to be stored with it. Past it the store would hold a KiB with
+// every chunk for a copy that ended within the first KiB and was followed by so much more before the truncation.
+const headReach = 16 << 10
+
+func (p *place) storesHead() bool {
+	return p.fp.n > 0 && len(p.head) == p.fp.n && len(p.head) <= 4<<10 && p.mark.off <= headReach
 }
 
 // advance moves to m and keeps the former mark among the older ones.
@@ -121,6 +142,7 @@ const (
 	flagSkipNUL  = 1 << 1
 	flagGzip     = 1 << 2
 	flagDone     = 1 << 3
+	flagHead     = 1 << 5
 	flagStart    = 1 << 4 // not of a file: "this input was started before"
 
 	startKey = "started"
@@ -143,6 +165,9 @@ func (p *place) appendTo(b []byte) []byte {
 	if p.done {
 		flags |= flagDone
 	}
+	if p.storesHead() {
+		flags |= flagHead
+	}
 	b = append(b, positionVersion, flags)
 	b = binary.AppendUvarint(b, p.id.dev)
 	b = binary.AppendUvarint(b, p.id.ino)
@@ -157,10 +182,15 @@ func (p *place) appendTo(b []byte) []byte {
 		b = appendMark(b, m)
 	}
 	b = appendText(b, p.path)
-	if p.origin == p.path {
-		return appendText(b, "")
+	origin := p.origin
+	if origin == p.path {
+		origin = ""
 	}
-	return appendText(b, p.origin)
+	b = appendText(b, origin)
+	if flags&flagHead != 0 {
+		b = append(b, p.head...)
+	}
+	return b
 }
 
 func appendMark(b []byte, m mark) []byte {
@@ -203,6 +233,10 @@ func decodePlace(b []byte) (p place, err error) {
 	p.origin = d.text()
 	if p.origin == "" {
 		p.origin = p.path
+	}
+	if flags&flagHead != 0 {
+		p.head = bytes.Clone(d.bytes(int(min(n, maxBuffer))))
+		d.bad = d.bad || fingerprintOf(p.head).sum != p.fp.sum
 	}
 	if d.bad || n > maxBuffer || len(d.b) != 0 {
 		return place{}, errPosition

@@ -101,6 +101,14 @@ func (m *model) copyTruncate() {
 	if rapid.Bool().Draw(m.t, "pass between") {
 		m.pass()
 	}
+	// The writer goes on after the copy and is read in time. An unfinished group would not be.
+	if m.cfg.Multiline == nil && rapid.Bool().Draw(m.t, "window") {
+		m.write()
+		m.read()
+		if rapid.Bool().Draw(m.t, "restart in window") {
+			m.restart()
+		}
+	}
 	m.truncate("app.log")
 	if rapid.Bool().Draw(m.t, "compressed") {
 		m.gzip("app.log.1")

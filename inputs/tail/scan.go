@@ -300,6 +300,9 @@ func (t *Tailer) replaced(old *source) {
 		t.enqueue(next)
 	}
 	t.scanNow = true
+	// A copy is complete before its original is truncated. What this scan saw earlier may be half of it.
+	clear(t.peeked)
+	clear(t.listed)
 	if t.locate(old) {
 		t.enqueue(old)
 	}

@@ -283,16 +283,15 @@ func (t *Tailer) verify(s *source) (bool, error) {
 	if !s.fp.fits(prefix) {
 		return false, nil
 	}
-	grown := s.fp
-	if n := min(len(prefix), t.cfg.FingerprintSize); n > s.fp.n {
-		grown = fingerprintOf(prefix[:n])
-	}
 	ok, err := s.holds(s.mark)
 	if err == nil && !ok && s.restored && s.boot != bootID() {
 		ok = s.cutBack()
 	}
 	if ok {
-		s.fp, s.restored, s.boot = grown, false, bootID()
+		if n := max(min(len(prefix), t.cfg.FingerprintSize), s.fp.n); n != len(s.head) {
+			s.setPrint(prefix[:n])
+		}
+		s.restored, s.boot = false, bootID()
 	}
 	return ok, err
 }
@@ -331,16 +330,16 @@ func (t *Tailer) readChunk(ctx context.Context, s *source, emit Emit) (again boo
 		t.replaced(s)
 		return false, nil
 	}
-	fp := s.fp
+	next := s.place
 	if s.mark.off == int64(back) {
 		// This read is from the first byte on: take the fingerprint from the very bytes that are emitted, as the file
 		// may have grown, or been truncated, since it was compared.
-		if !fp.fits(t.buf[:n]) {
+		if !next.fp.fits(t.buf[:n]) {
 			t.replaced(s)
 			return false, nil
 		}
-		if most := min(n, t.cfg.FingerprintSize); most > fp.n {
-			fp = fingerprintOf(t.buf[:most])
+		if most := min(n, t.cfg.FingerprintSize); most > next.fp.n {
+			next.setPrint(t.buf[:most])
 		}
 	}
 	full := n == len(t.buf)
@@ -359,8 +358,7 @@ func (t *Tailer) readChunk(ctx context.Context, s *source, emit Emit) (again boo
 		s.flushed, s.flushedSize, s.flush = level, s.size, flushNothing
 	}
 	if taken > 0 || skip != s.skip {
-		next := s.place
-		next.skip, next.fp = skip, fp
+		next.skip = skip
 		next.advance(markAt(s.mark.off+int64(taken), t.buf[:back+taken]))
 		if err := t.emitChunk(ctx, s, &next, data[:taken], emit); err != nil {
 			return false, err
@@ -404,7 +402,7 @@ func (t *Tailer) emitChunk(ctx context.Context, s *source, next *place, data []b
 		}
 		c.Lines = t.lines
 	}
-	c.Position = next.appendTo(make([]byte, 0, 160+2*len(s.path)))
+	c.Position = next.appendTo(make([]byte, 0, 192+len(next.head)+2*len(s.path)))
 	return t.emitUnlocked(ctx, emit, &c)
 }
 
