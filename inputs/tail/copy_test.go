@@ -152,6 +152,10 @@ func TestCopyJudgedWhileItMoves(t *testing.T) {
 			r.append("app.log.1", old[:len(old)-100])
 			r.truncate("app.log")
 		}, nil},
+		{"original truncated, copy was half made and ends before the position", len(old) / 2, func(r *rig, _ *source) {
+			r.append("app.log.1", old[len(old)/2:len(old)-100])
+			r.truncate("app.log")
+		}, nil},
 		{"copy has unread lines", len(old) / 2, func(r *rig, _ *source) {
 			r.append("app.log.1", old[len(old)/2:], more)
 			r.truncate("app.log")
@@ -186,15 +190,15 @@ func TestCopyJudgedWhileItMoves(t *testing.T) {
 			r.pass()
 			r.want(oldLines...)
 			s := r.tl.live[0]
-			r.append("app.log.1", old[:c.cut])
-			in, err := statPath(r.path("app.log.1"))
-			r.check(err)
-			// A scan: the copy is looked at, the world changes, then it is judged.
+			// A scan: the directory is listed, the copy is looked at, the world changes, then the copy is judged.
 			r.tl.mu.Lock()
 			r.tl.peeked, r.tl.listed = make(map[string]peek), make(map[string][]entry)
 			r.tl.scanNo++
-			r.tl.peek(r.path("app.log.1"))
 			r.tl.entries(dir)
+			r.append("app.log.1", old[:c.cut])
+			in, err := statPath(r.path("app.log.1"))
+			r.check(err)
+			r.tl.peek(r.path("app.log.1"))
 			c.then(r, s)
 			r.tl.admitAll([]found{{r.path("app.log.1"), in}})
 			r.tl.peeked, r.tl.listed = nil, nil
