@@ -24,7 +24,7 @@ const StoreDir = "store"
 //	  retention = { default = "365d", "auth_service.audit" = "7y" }
 //	}
 func newStore(label string, body *conf.Body, env Env) (Output, Params) {
-	p := Params{Workers: 1, BatchBytes: 2 << 20, BatchItems: 5000, Typed: true, Idempotent: true}
+	p := Params{Workers: 1, BatchBytes: 2 << 20, BatchItems: 1000, Typed: true, Idempotent: true}
 	o := store.Options{Dir: filepath.Join(env.DataDir, StoreDir), Logger: env.Logger, ByDataset: map[string]time.Duration{}}
 	for _, kv := range body.Pairs("retention") {
 		d, err := conf.ParseDuration(kv.Value)

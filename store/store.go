@@ -72,7 +72,7 @@ func Open(o Options) (*Store, error) {
 		o.Retention = defaultRetention
 	}
 	if o.Cache <= 0 {
-		o.Cache = 32 << 20
+		o.Cache = 8 << 20
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -43,5 +43,5 @@ func keepSmall(ctx context.Context) {
 	}()
 }
 
-// memoryLimit is the limit for a heap of which live bytes are in use: at least as much again is left to the collector.
-func memoryLimit(live uint64) int64 { return max(memoryGoal, int64(2*live)+memoryBeside) }
+// memoryLimit is the limit for a heap of which live bytes are in use: at least half as much again is left to the collector.
+func memoryLimit(live uint64) int64 { return max(memoryGoal, int64(live+live/2)+memoryBeside) }

@@ -12,6 +12,6 @@ func TestMemoryLimitFollowsWhatIsAlive(t *testing.T) {
 	}
 	f(0, 40<<20)
 	f(16<<20, 40<<20)
-	f(17<<20, 42<<20)
-	f(1<<30, 2<<30+8<<20)
+	f(32<<20, 56<<20)
+	f(1<<30, 3<<29+8<<20)
 }

@@ -1,8 +1,10 @@
 package tail
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -212,5 +214,34 @@ func TestCopyJudgedWhileItMoves(t *testing.T) {
 			r.pass()
 			r.want("fresh")
 		})
+	}
+}
+
+// Positions are written to the log without redaction: they must not hold what a line says.
+func TestPositionsHoldNothingOfTheLog(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "app.log")
+	if err := os.WriteFile(path, []byte("login ok\npassword=hunter2\nlast line\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tl, err := New(Config{Paths: []string{path}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = tl.ReadToEnd(context.Background(), func(_ context.Context, c *Chunk) error {
+		n++
+		if bytes.Contains(c.Position, []byte("hunter2")) || bytes.Contains(c.Position, []byte("login")) {
+			t.Errorf("position %q", c.Position)
+		}
+		p, err := decodePlace(c.Position)
+		if err != nil || len(p.ends) != 2 || !p.beganWith([]byte("login ok\n")) || !p.beganWith([]byte("login ok\npassword=hunter2\n")) ||
+			p.beganWith([]byte("login no\n")) || p.beganWith([]byte("log")) {
+			t.Errorf("%v: %+v", err, p)
+		}
+		return nil
+	})
+	if err != nil || n == 0 {
+		t.Fatal(n, err)
 	}
 }

@@ -74,9 +74,10 @@ type place struct {
 	gzip   bool
 	done   bool // never to be read
 	fp     fingerprint
-	head   []byte // the bytes of fp, where known; never written to
-	born   int64  // nanoseconds; of two generations in one inode the younger counts
-	btime  int64  // when the file itself was created, 0 where that is not known
+	head   []byte    // the bytes of fp, where known: in memory only, positions must not hold what the log says
+	ends   []lineEnd // digests of the lines within fp, of a position that was read back
+	born   int64     // nanoseconds; of two generations in one inode the younger counts
+	btime  int64     // when the file itself was created, 0 where that is not known
 	boot   uint64
 	path   string // where it was last
 	origin string // where it was first
@@ -88,22 +89,60 @@ type place struct {
 
 // setPrint takes b, the first bytes of the file, as its fingerprint.
 func (p *place) setPrint(b []byte) {
-	p.fp, p.head = fingerprintOf(b), bytes.Clone(b)
+	p.fp, p.head, p.ends = fingerprintOf(b), bytes.Clone(b), nil
+}
+
+// lineEnd is the digest of all bytes up to the end of one of a file's first lines.
+type lineEnd struct {
+	n   int
+	sum [8]byte
+}
+
+// maxLineEnds bounds how many are stored.
+const maxLineEnds = 64
+
+func lineEndAt(b []byte, n int) lineEnd {
+	e := lineEnd{n: n}
+	s := sha256.Sum256(b[:n])
+	copy(e.sum[:], s[:])
+	return e
+}
+
+// lineEnds returns the digests to store: those at hand, or made of the head.
+func (p *place) lineEnds() []lineEnd {
+	if len(p.head) != p.fp.n {
+		return p.ends
+	}
+	var ends []lineEnd
+	for i, c := range p.head {
+		if c == '\n' && i+1 < len(p.head) && len(ends) < maxLineEnds {
+			ends = append(ends, lineEndAt(p.head, i+1))
+		}
+	}
+	return ends
 }
 
 // beganWith says whether the file began with b, which is shorter than the fingerprint: a copy may end there, made
 // before the file grew to its fingerprint.
 func (p *place) beganWith(b []byte) bool {
-	return len(b) > 0 && len(b) < p.fp.n && len(p.head) == p.fp.n && bytes.HasPrefix(p.head, b)
+	if len(b) == 0 || len(b) >= p.fp.n {
+		return false
+	}
+	if len(p.head) == p.fp.n {
+		return bytes.HasPrefix(p.head, b)
+	}
+	n := bytes.LastIndexByte(b, '\n') + 1 // the rest of an unfinished line cannot be compared
+	for _, e := range p.ends {
+		if e.n == n {
+			return lineEndAt(b, n) == e
+		}
+	}
+	return false
 }
 
-// headReach is how far a position may be for the head to be stored with it. Past it the store would hold a KiB with
+// endsReach is how far a position may be for the digests of the first lines to be stored with it. Past it the log would hold them with
 // every chunk for a copy that ended within the first KiB and was followed by so much more before the truncation.
-const headReach = 16 << 10
-
-func (p *place) storesHead() bool {
-	return p.fp.n > 0 && len(p.head) == p.fp.n && len(p.head) <= 4<<10 && p.mark.off <= headReach
-}
+const endsReach = 16 << 10
 
 // advance moves to m and keeps the former mark among the older ones.
 func (p *place) advance(m mark) {
@@ -142,7 +181,7 @@ const (
 	flagSkipNUL  = 1 << 1
 	flagGzip     = 1 << 2
 	flagDone     = 1 << 3
-	flagHead     = 1 << 5
+	flagEnds     = 1 << 5
 	flagStart    = 1 << 4 // not of a file: "this input was started before"
 
 	startKey = "started"
@@ -165,8 +204,12 @@ func (p *place) appendTo(b []byte) []byte {
 	if p.done {
 		flags |= flagDone
 	}
-	if p.storesHead() {
-		flags |= flagHead
+	var ends []lineEnd
+	if p.mark.off <= endsReach {
+		ends = p.lineEnds()
+	}
+	if len(ends) > 0 {
+		flags |= flagEnds
 	}
 	b = append(b, positionVersion, flags)
 	b = binary.AppendUvarint(b, p.id.dev)
@@ -187,8 +230,11 @@ func (p *place) appendTo(b []byte) []byte {
 		origin = ""
 	}
 	b = appendText(b, origin)
-	if flags&flagHead != 0 {
-		b = append(b, p.head...)
+	if len(ends) > 0 {
+		b = binary.AppendUvarint(b, uint64(len(ends)))
+		for _, e := range ends {
+			b = append(binary.AppendUvarint(b, uint64(e.n)), e.sum[:]...)
+		}
 	}
 	return b
 }
@@ -234,9 +280,14 @@ func decodePlace(b []byte) (p place, err error) {
 	if p.origin == "" {
 		p.origin = p.path
 	}
-	if flags&flagHead != 0 {
-		p.head = bytes.Clone(d.bytes(int(min(n, maxBuffer))))
-		d.bad = d.bad || fingerprintOf(p.head).sum != p.fp.sum
+	if flags&flagEnds != 0 {
+		count := d.uvarint()
+		d.bad = d.bad || count > maxLineEnds
+		for range min(count, maxLineEnds) {
+			e := lineEnd{n: int(min(d.uvarint(), maxBuffer))}
+			copy(e.sum[:], d.bytes(len(e.sum)))
+			p.ends = append(p.ends, e)
+		}
 	}
 	if d.bad || n > maxBuffer || len(d.b) != 0 {
 		return place{}, errPosition

@@ -402,7 +402,7 @@ func (t *Tailer) emitChunk(ctx context.Context, s *source, next *place, data []b
 		}
 		c.Lines = t.lines
 	}
-	c.Position = next.appendTo(make([]byte, 0, 192+len(next.head)+2*len(s.path)))
+	c.Position = next.appendTo(make([]byte, 0, 192+2*len(s.path)))
 	return t.emitUnlocked(ctx, emit, &c)
 }
 
