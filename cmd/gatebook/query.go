@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -71,6 +72,9 @@ func ask(cmd *cobra.Command, o queryOptions, question string) error {
 	}
 	where, err := query.ParseSimple(question, now, loc)
 	if err != nil {
+		if at := (*query.SyntaxError)(nil); errors.As(err, &at) {
+			fmt.Fprintln(cmd.ErrOrStderr(), printableLines(at.Caret()))
+		}
 		return usageError{err}
 	}
 	s, err := store.Open(store.Options{Dir: o.store, ReadOnly: true})
@@ -180,6 +184,15 @@ func printable(s string, limit int) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// printableLines is printable line by line.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = printable(l, 1000)
+	}
+	return strings.Join(lines, "\n")
 }
 
 type jsonWriter struct{ w io.Writer }
