@@ -52,13 +52,24 @@ type Block struct {
 var (
 	newPool  = sync.Pool{}
 	readPool = sync.Pool{}
+	// spare holds the buffers that items stood in before they were compressed: a block that waits for its readers keeps
+	// its tenth of that only.
+	spare = sync.Pool{}
 )
 
 // keepBuffer bounds the buffers that go back into the pool.
 const keepBuffer = 4 << 20
 
 // NewBlock returns an empty block, its buffers reused: append to Docs, Ends, Typed and Positions.
-func NewBlock() *Block { return fromPool(&newPool) }
+func NewBlock() *Block {
+	b := fromPool(&newPool)
+	if b.Docs == nil {
+		if buf, ok := spare.Get().(*[]byte); ok {
+			b.Docs = *buf
+		}
+	}
+	return b
+}
 
 func fromPool(p *sync.Pool) *Block {
 	b, _ := p.Get().(*Block)
@@ -82,6 +93,9 @@ func (b *Block) Release() {
 		return
 	}
 	clear(b.Positions)
+	if b.Codec != Raw && b.pool == &newPool {
+		b.Docs, b.raw = nil, b.Docs // compressed: it is the next one's room for that
+	}
 	*b = Block{
 		pool: b.pool, Docs: reuse(b.Docs), Ends: b.Ends[:0], Typed: reuse(b.Typed), Positions: b.Positions[:0],
 		head: reuse(b.head), tail: reuse(b.tail), body: reuse(b.body), raw: reuse(b.raw),
@@ -139,7 +153,7 @@ func (b *Block) Item(i int) ([]byte, error) {
 	return items[start:b.Ends[i]], nil
 }
 
-// Compress encodes a raw block's Docs in place.
+// Compress encodes a raw block's Docs in place. Items of the block have to be decoded again for a reader that wants them.
 func (b *Block) Compress(c Codec) error {
 	if b.Codec != Raw || c == Raw {
 		return nil
@@ -149,8 +163,10 @@ func (b *Block) Compress(c Codec) error {
 		return fmt.Errorf("compress block: %w", err)
 	}
 	b.RawSize = len(b.Docs)
-	b.raw, b.Docs, b.Codec = b.Docs, out, c
-	b.decoded = true
+	if old := reuse(b.Docs); old != nil {
+		spare.Put(&old)
+	}
+	b.raw, b.Docs, b.Codec = nil, out, c
 	return nil
 }
 
