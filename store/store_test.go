@@ -1,13 +1,13 @@
 package store
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -279,16 +279,20 @@ func TestKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		kill := time.AfterFunc(time.Duration(40+rand.IntN(120))*time.Millisecond, func() { _ = cmd.Process.Signal(syscall.SIGKILL) })
-		text, _ := io.ReadAll(out)
-		kill.Stop()
-		if err := cmd.Wait(); stderr.Len() > 0 {
-			t.Fatalf("%v: %s", err, stderr.String())
-		}
-		if lines := strings.Split(strings.TrimSuffix(string(text[:bytes.LastIndexByte(text, '\n')+1]), "\n"), "\n"); len(lines) > 0 && lines[0] != "" {
-			if confirmed, err = strconv.Atoi(lines[len(lines)-1]); err != nil {
+		// It is killed at a random moment after it has confirmed something, however slow the machine is.
+		after := 1 + rand.IntN(4)
+		lines := bufio.NewScanner(out)
+		for n := 1; lines.Scan(); n++ {
+			if confirmed, err = strconv.Atoi(lines.Text()); err != nil {
 				t.Fatal(err)
 			}
+			if n == after {
+				kill := time.AfterFunc(time.Duration(rand.IntN(40))*time.Millisecond, func() { _ = cmd.Process.Signal(syscall.SIGKILL) })
+				defer kill.Stop()
+			}
+		}
+		if err := cmd.Wait(); stderr.Len() > 0 {
+			t.Fatalf("%v: %s", err, stderr.String())
 		}
 	}
 	s := mustOpen(t, Options{Dir: dir})
