@@ -10,6 +10,7 @@ help: ## what can be made
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 build: ## bin/gatebook, one static binary
+	@test -x bin/gatebook || echo "building; the first time takes a minute"
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatebook ./cmd/gatebook
 
 run: build ## the main job on shipped sample logs and the embedded store; ctrl-c ends it
