@@ -32,8 +32,6 @@ type Config struct {
 	Enrichers *enrich.Chain
 	Metrics   string // address to listen on; empty for none
 	Problems  conf.Diagnostics
-
-	log *slog.Logger
 }
 
 // BufferConfig is the buffer block.
@@ -88,7 +86,7 @@ func decode(f *conf.File, o LoadOptions) *Config {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	b := f.Body()
-	c := &Config{Path: f.Name(), log: o.Logger}
+	c := &Config{Path: f.Name()}
 	c.DataDir = b.String("data_dir", "/var/lib/gatebook")
 	if !filepath.IsAbs(c.DataDir) {
 		if abs, err := filepath.Abs(c.DataDir); err == nil {
@@ -219,7 +217,7 @@ func (c *Config) restartNeeded(next *Config) []string {
 	return names
 }
 
-// kinds names the readers of the log that the outputs use.
+// readerNames names the readers of the log that the outputs use.
 func (c *Config) readerNames() []string {
 	var names []string
 	for _, o := range c.Outputs {

@@ -258,7 +258,9 @@ func (g *generation) account(drained bool) {
 	if drained && read != appended {
 		log.Error("accounts do not add up", "read", read, "appended", appended)
 	}
+	waiting := map[string]int64{}
 	for _, r := range g.agent.buffer.Readers() {
+		waiting[r.Name] = r.Waiting
 		if in, out := int64(r.AtOpen+r.Appended), int64(r.Delivered+r.Filtered+r.DeadLettered+r.Skipped)+r.Waiting; r.Open && (in != out || r.Waiting != int64(r.Unsettled)) {
 			log.Error("accounts do not add up", "output", r.Name, "at_open", r.AtOpen, "appended", r.Appended, "delivered", r.Delivered, "filtered", r.Filtered,
 				"dead_letters", r.DeadLettered, "skipped", r.Skipped, "waiting", r.Waiting, "unsettled", r.Unsettled)
@@ -266,18 +268,9 @@ func (g *generation) account(drained bool) {
 	}
 	for _, o := range g.outputs {
 		f := o.stats.Figures()
-		log.Info("output", "output", o.label, "delivered", f.Delivered, "filtered", f.Filtered, "dead_letters", f.DeadLettered, "waiting", waiting(g.agent.buffer, o))
+		log.Info("output", "output", o.label, "delivered", f.Delivered, "filtered", f.Filtered, "dead_letters", f.DeadLettered, "waiting", waiting[readerName(o.kind, o.label)])
 	}
 	log.Info("input", "lines", read, "parse_failures", n.ParseFailures.Load(), "truncated", n.Truncated.Load())
-}
-
-func waiting(b *buffer.Log, o *output) int64 {
-	for _, r := range b.Readers() {
-		if r.Name == readerName(o.kind, o.label) {
-			return r.Waiting
-		}
-	}
-	return 0
 }
 
 func (g *generation) closeOutputs() (err error) {

@@ -82,7 +82,7 @@ func (l *Log) listSegments() ([]*headOf, error) {
 		if !ok {
 			continue
 		}
-		f, size, err := l.openSegmentRW(n)
+		f, size, err := l.openSegmentAs(n, os.O_RDWR)
 		if err != nil {
 			return nil, err
 		}
@@ -98,19 +98,6 @@ func (l *Log) listSegments() ([]*headOf, error) {
 	}
 	slices.SortFunc(heads, func(a, b *headOf) int { return int(int64(a.n) - int64(b.n)) })
 	return heads, nil
-}
-
-func (l *Log) openSegmentRW(n uint64) (fsx.File, int64, error) {
-	f, err := l.o.FS.OpenFile(l.segmentPath(n), os.O_RDWR, 0)
-	if err != nil {
-		return nil, 0, fmt.Errorf("open segment %d: %w", n, err)
-	}
-	size, err := f.Size()
-	if err != nil {
-		f.Close()
-		return nil, 0, fmt.Errorf("open segment %d: %w", n, err)
-	}
-	return f, size, nil
 }
 
 // loadID finds the log's identity: in its file, else in a segment; else it makes one.

@@ -142,9 +142,12 @@ func (w *window) lenient(off int64) int {
 	return len(w.buf)
 }
 
-// openSegment opens a segment for reading.
-func (l *Log) openSegment(n uint64) (fsx.File, int64, error) {
-	f, err := l.o.FS.OpenFile(l.segmentPath(n), os.O_RDONLY, 0)
+// openSegment opens a segment for reading and returns its size.
+func (l *Log) openSegment(n uint64) (fsx.File, int64, error) { return l.openSegmentAs(n, os.O_RDONLY) }
+
+// openSegmentAs is openSegment with the flag of os.OpenFile that says what for.
+func (l *Log) openSegmentAs(n uint64, flag int) (fsx.File, int64, error) {
+	f, err := l.o.FS.OpenFile(l.segmentPath(n), flag, 0)
 	if err != nil {
 		return nil, 0, fmt.Errorf("open segment %d: %w", n, err)
 	}

@@ -60,13 +60,6 @@ func (d *Decoder) Next(item []byte, e *Event) error {
 	return FromJSON(doc, e)
 }
 
-// Skip passes over an item.
-func (d *Decoder) Skip() {
-	if n, k := binary.Uvarint(d.rest); d.ok && k > 0 && n <= uint64(len(d.rest)-k) {
-		d.rest = d.rest[k+int(n):]
-	}
-}
-
 // Document returns the document of an item: what follows the action line, without the newline.
 func Document(item []byte) []byte {
 	for i, c := range item {
