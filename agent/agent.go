@@ -22,6 +22,7 @@ import (
 
 	"github.com/gatebook/gatebook/buffer"
 	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/inputs"
 )
 
 // Options are what the command line says.
@@ -41,6 +42,7 @@ type Agent struct {
 	id      string
 	epoch   string
 	reloads chan *Config
+	sockets *inputs.Sockets
 
 	mu      sync.Mutex // guards what status and metrics look at
 	config  *Config
@@ -53,7 +55,7 @@ const drainTimeout = 5 * time.Second
 
 // Open takes the data_dir and opens the log, repairing what the last stop left torn.
 func Open(c *Config, o Options) (*Agent, error) {
-	a := &Agent{options: o, log: o.Logger, config: c, epoch: randomHex(), reloads: make(chan *Config)}
+	a := &Agent{options: o, log: o.Logger, config: c, epoch: randomHex(), reloads: make(chan *Config), sockets: inputs.NewSockets()}
 	var err error
 	if a.dir, err = openDataDir(c.DataDir); err != nil {
 		return nil, err
@@ -76,6 +78,7 @@ func Open(c *Config, o Options) (*Agent, error) {
 // Run runs the agent until ctx ends (then it drains and returns nil), everything is delivered (Once), or a component fails.
 func (a *Agent) Run(ctx context.Context) (err error) {
 	defer a.dir.close()
+	defer func() { err = errors.Join(err, a.sockets.Sweep()) }()
 	defer func() {
 		if cerr := a.buffer.Close(); cerr != nil {
 			err = errors.Join(err, fmt.Errorf("close buffer: %w", cerr))

@@ -57,10 +57,13 @@ func (a *Agent) start(c *Config) (*generation, error) {
 	for _, o := range g.outputs {
 		typed = typed || o.Typed || o.Match != nil
 	}
-	g.pipeline = pipeline.New(pipeline.Options{Log: a.buffer, Parser: c.Parsers.Get, Enrichers: c.Enrichers.Enrichers(),
+	g.pipeline = pipeline.New(pipeline.Options{Log: a.buffer, Parser: c.Parsers.Open, Enrichers: c.Enrichers.Enrichers(),
 		Encoder: a.encoding(c, typed), Codec: g.codec(), Failed: g.fail})
 	if err := g.openInputs(); err != nil {
 		return nil, errors.Join(err, g.pipeline.Close(context.Background()), g.closeOutputs())
+	}
+	if err := a.sockets.Sweep(); err != nil {
+		a.log.Warn("a socket that is no longer listened on cannot be closed", "error", err)
 	}
 	g.run()
 	a.mu.Lock()
@@ -128,7 +131,8 @@ func (g *generation) openInputs() error {
 				own[rest] = value
 			}
 		}
-		in, err := c.Config.New(inputs.Env{Logger: a.log, Host: g.config.Name, Once: a.options.Once, Positions: own, Dir: dir})
+		in, err := c.Config.New(inputs.Env{Logger: a.log, Host: g.config.Name, Once: a.options.Once, Positions: own, Dir: dir,
+			Sockets: a.sockets, Full: func() bool { return a.buffer.Stats().Full != "" }})
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -33,8 +34,9 @@ type Encoder struct {
 	times   [3]timeCache
 
 	dataset string // the dataset that action, head and event stand for
-	action  []byte // `{"create":{"_index":"...","_id":"<epoch>-`
-	head    []byte // `"ecs":{...},"data_stream":{...},"agent":{...},`
+	action  []byte // `{"create":{"_index":"...","_id":"`
+	head    []byte // `"ecs":{...},"data_stream":{...},`
+	agent   []byte // `"agent":{...},`
 	id      []byte // `<epoch>-`
 
 	quotedDataset  []byte // `"dataset":"...",`
@@ -73,10 +75,10 @@ func (w *Encoder) setDataset(dataset string) {
 	w.datasetEscaped = len(w.quotedDataset) != len(`"dataset":"",`)+len(dataset)
 	w.action = append(w.action[:0], `{"create":{"_index":`...)
 	w.action = append(appendQuoted(w.action, StreamName(full, o.Namespace)), `,"_id":"`...)
-	w.action = append(append(w.action, o.Epoch...), '-')
 	h := append(w.head[:0], `"ecs":{"version":"`+ECSVersion+`"},"data_stream":{"type":"logs","dataset":`...)
 	h = append(appendQuoted(h, full), `,"namespace":`...)
-	h = append(appendQuoted(h, o.Namespace), `},"agent":{"name":`...)
+	w.head = append(appendQuoted(h, o.Namespace), `},`...)
+	h = append(w.agent[:0], `"agent":{"name":`...)
 	h = append(appendQuoted(h, o.Agent.Name), `,"type":"gatebook","version":`...)
 	h = appendQuoted(h, o.Agent.Version)
 	if o.Agent.ID != "" {
@@ -85,7 +87,7 @@ func (w *Encoder) setDataset(dataset string) {
 	if o.Agent.EphemeralID != "" {
 		h = appendQuoted(append(h, `,"ephemeral_id":`...), o.Agent.EphemeralID)
 	}
-	w.head = append(h, `},`...)
+	w.agent = append(h, `},`...)
 }
 
 // usualItem is room for most items, their lines aside.
@@ -103,7 +105,12 @@ func (w *Encoder) AppendItem(dst, typed []byte, e *Event, seq uint64) (doc, inde
 		dst = slices.Grow(dst, usualItem+len(e.Original)+len(e.Message))
 	}
 	dst = append(dst, w.action...)
-	dst = append(append(dst, w.number[:w.digits]...), '"', '}', '}', '\n')
+	if e.DocID != "" {
+		dst = appendEscaped(dst, e.DocID)
+	} else {
+		dst = append(append(dst, w.id...), w.number[:w.digits]...)
+	}
+	dst = append(dst, '"', '}', '}', '\n')
 	w.typed, w.prev = w.typed[:0], len(dst)
 	dst = append(w.appendDocument(dst, e), '\n')
 	if w.options.Typed {
@@ -126,6 +133,9 @@ func (w *Encoder) AppendDocument(dst []byte, e *Event) []byte {
 func (w *Encoder) appendDocument(dst []byte, e *Event) []byte {
 	dst = w.appendTime(append(dst, `{"@timestamp":"`...), FieldTimestamp, e.Time)
 	dst = append(dst, w.head...)
+	if e.Agent == nil {
+		dst = append(dst, w.agent...)
+	}
 	dst = w.appendFields(dst, e)
 	dst[len(dst)-1] = '}'
 	return dst
@@ -134,8 +144,8 @@ func (w *Encoder) appendDocument(dst []byte, e *Event) []byte {
 // appendEventHead appends the fields of the event group that every document has.
 func (w *Encoder) appendEventHead(dst []byte, e *Event) []byte {
 	if !w.options.Plain {
-		if e.ID != "" {
-			dst = w.appendString(dst, FieldEventId, `"id":"`, e.ID)
+		if id := cmp.Or(e.ID, e.DocID); id != "" {
+			dst = w.appendString(dst, FieldEventId, `"id":"`, id)
 		} else {
 			dst = append(dst, `"id":"`...)
 			start := len(dst)

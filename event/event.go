@@ -57,7 +57,8 @@ type Event struct {
 	Duration Long    // event.duration, nanoseconds
 	Severity Long    // event.severity
 	Risk     Float   // event.risk_score
-	ID       string  // event.id where it is not the log's own (set by Decoder)
+	ID       string  // event.id where it is not the log's own (set by Decoder, or by another Gatebook)
+	DocID    string  // _id where it is not the log's own: the sender's, after the name of its key; not written in the document
 	Category string  // event.category in place of the action's own; one value
 
 	Host      Host
@@ -86,9 +87,11 @@ type Event struct {
 	Input    string // gatebook.input: label of the input that read it
 	Parser   string // gatebook.parser: parser that recognized it
 	Restored Bool
+	Relayed  Bool   // gatebook.relayed: Agent is another Gatebook
 	Realm    string // not written: who the user's name is unique to (host, company); becomes part of gatebook.user.key
 	Accuracy Long   // gatebook.geo.accuracy_km of the address' place
 
+	Agent         *Agent // agent.* where it is not this Gatebook
 	Syslog        *Syslog
 	UserTarget    *User
 	UserChanges   *User
@@ -114,6 +117,9 @@ type Event struct {
 
 // Label is one attribute under labels.
 type Label struct{ Key, Value string }
+
+// Agent is the program that read the line, where it was another one (agent.*).
+type Agent struct{ ID, Name, Type, Version string }
 
 // Host is the machine that logged (host.*).
 type Host struct{ Name, Hostname string }

@@ -198,27 +198,29 @@ const (
 	FieldGatebookChanges                 FieldID = 189 // gatebook.changes
 	FieldGatebookComments                FieldID = 190 // gatebook.comments
 	FieldGatebookRestored                FieldID = 191 // gatebook.restored
-	FieldGatebookGeoAccuracyKm           FieldID = 192 // gatebook.geo.accuracy_km
-	FieldGatebookAlertId                 FieldID = 193 // gatebook.alert.id
-	FieldGatebookAlertState              FieldID = 194 // gatebook.alert.state
-	FieldGatebookAlertKey                FieldID = 195 // gatebook.alert.key
-	FieldGatebookAlertSummary            FieldID = 196 // gatebook.alert.summary
-	FieldGatebookAlertRevision           FieldID = 197 // gatebook.alert.revision
-	FieldGatebookAlertCount              FieldID = 198 // gatebook.alert.count
-	FieldGatebookAlertEvents             FieldID = 199 // gatebook.alert.events
-	FieldGatebookDeadletterOutput        FieldID = 200 // gatebook.deadletter.output
-	FieldGatebookDeadletterStream        FieldID = 201 // gatebook.deadletter.stream
-	FieldGatebookDeadletterId            FieldID = 202 // gatebook.deadletter.id
-	FieldGatebookDeadletterType          FieldID = 203 // gatebook.deadletter.type
-	FieldGatebookDeadletterReason        FieldID = 204 // gatebook.deadletter.reason
-	FieldGatebookDeadletterStatus        FieldID = 205 // gatebook.deadletter.status
+	FieldGatebookRelayed                 FieldID = 192 // gatebook.relayed
+	FieldGatebookGeoAccuracyKm           FieldID = 193 // gatebook.geo.accuracy_km
+	FieldGatebookAlertId                 FieldID = 194 // gatebook.alert.id
+	FieldGatebookAlertState              FieldID = 195 // gatebook.alert.state
+	FieldGatebookAlertKey                FieldID = 196 // gatebook.alert.key
+	FieldGatebookAlertSummary            FieldID = 197 // gatebook.alert.summary
+	FieldGatebookAlertRevision           FieldID = 198 // gatebook.alert.revision
+	FieldGatebookAlertCount              FieldID = 199 // gatebook.alert.count
+	FieldGatebookAlertEvents             FieldID = 200 // gatebook.alert.events
+	FieldGatebookDeadletterOutput        FieldID = 201 // gatebook.deadletter.output
+	FieldGatebookDeadletterStream        FieldID = 202 // gatebook.deadletter.stream
+	FieldGatebookDeadletterId            FieldID = 203 // gatebook.deadletter.id
+	FieldGatebookDeadletterType          FieldID = 204 // gatebook.deadletter.type
+	FieldGatebookDeadletterReason        FieldID = 205 // gatebook.deadletter.reason
+	FieldGatebookDeadletterStatus        FieldID = 206 // gatebook.deadletter.status
 )
 
 // FieldCount is the number of fields.
-const FieldCount = 206
+const FieldCount = 207
 
 // rare holds the groups that few events have, so that an Event never allocates them.
 type rare struct {
+	Agent         Agent
 	Syslog        Syslog
 	UserTarget    User
 	UserChanges   User
@@ -238,6 +240,14 @@ type rare struct {
 	Notification  Notification
 	Alert         Alert
 	DeadLetter    DeadLetter
+}
+
+// NeedAgent returns the group, empty on first use since Reset.
+func (e *Event) NeedAgent() *Agent {
+	if e.Agent == nil {
+		e.Agent = &e.rare.Agent
+	}
+	return e.Agent
 }
 
 // NeedSyslog returns the group, empty on first use since Reset.
@@ -394,6 +404,10 @@ func (e *Event) NeedDeadLetter() *DeadLetter {
 
 // Reset makes the event empty and keeps the memory of its lists.
 func (e *Event) Reset() {
+	if g := e.Agent; g != nil {
+		*g = Agent{}
+		e.Agent = nil
+	}
 	if g := e.Syslog; g != nil {
 		*g = Syslog{}
 		e.Syslog = nil
@@ -489,6 +503,7 @@ func (e *Event) Reset() {
 	e.Severity = Long{}
 	e.Risk = Float{}
 	e.ID = ""
+	e.DocID = ""
 	e.Category = ""
 	e.Host = Host{}
 	e.Log = Log{}
@@ -516,12 +531,14 @@ func (e *Event) Reset() {
 	e.Input = ""
 	e.Parser = ""
 	e.Restored = 0
+	e.Relayed = 0
 	e.Realm = ""
 	e.Accuracy = Long{}
 }
 
 // appendFields appends every present field but those of the head, each followed by a comma.
 func (w *Encoder) appendFields(dst []byte, e *Event) []byte {
+	dst = w.appendAgent(dst, e)
 	if e.Message != "" {
 		dst = w.appendString(dst, FieldMessage, `"message":"`, e.Message)
 	}
@@ -549,6 +566,29 @@ func (w *Encoder) appendFields(dst []byte, e *Event) []byte {
 	dst = w.appendThreat(dst, e)
 	dst = w.appendRelated(dst, e)
 	dst = w.appendGatebook(dst, e)
+	return dst
+}
+
+func (w *Encoder) appendAgent(dst []byte, e *Event) []byte {
+	if e.Agent != nil {
+		if e.Agent.ID != "" || e.Agent.Name != "" || e.Agent.Type != "" || e.Agent.Version != "" {
+			dst = append(dst, `"agent":{`...)
+			if e.Agent.ID != "" {
+				dst = w.appendString(dst, FieldAgentId, `"id":"`, e.Agent.ID)
+			}
+			if e.Agent.Name != "" {
+				dst = w.appendString(dst, FieldAgentName, `"name":"`, e.Agent.Name)
+			}
+			if e.Agent.Type != "" {
+				dst = w.appendString(dst, FieldAgentType, `"type":"`, e.Agent.Type)
+			}
+			if e.Agent.Version != "" {
+				dst = w.appendString(dst, FieldAgentVersion, `"version":"`, e.Agent.Version)
+			}
+			dst[len(dst)-1] = '}'
+			dst = append(dst, ',')
+		}
+	}
 	return dst
 }
 
@@ -1427,6 +1467,9 @@ func (w *Encoder) appendGatebook(dst []byte, e *Event) []byte {
 	if e.Restored != Absent {
 		dst = w.appendBool(append(dst, `"restored":`...), FieldGatebookRestored, e.Restored == True)
 	}
+	if e.Relayed != Absent {
+		dst = w.appendBool(append(dst, `"relayed":`...), FieldGatebookRelayed, e.Relayed == True)
+	}
 	if e.Accuracy.Valid {
 		dst = append(dst, `"geo":{`...)
 		if e.Accuracy.Valid {
@@ -1503,6 +1546,22 @@ func (e *Event) Get(id FieldID) Value {
 	case FieldTimestamp:
 		if e.Time != 0 {
 			return Value{Kind: Date, Int: int64(e.Time)}
+		}
+	case FieldAgentId:
+		if e.Agent != nil && e.Agent.ID != "" {
+			return Value{Kind: Str, Str: e.Agent.ID}
+		}
+	case FieldAgentName:
+		if e.Agent != nil && e.Agent.Name != "" {
+			return Value{Kind: Str, Str: e.Agent.Name}
+		}
+	case FieldAgentType:
+		if e.Agent != nil && e.Agent.Type != "" {
+			return Value{Kind: Str, Str: e.Agent.Type}
+		}
+	case FieldAgentVersion:
+		if e.Agent != nil && e.Agent.Version != "" {
+			return Value{Kind: Str, Str: e.Agent.Version}
 		}
 	case FieldMessage:
 		if e.Message != "" {
@@ -2220,6 +2279,10 @@ func (e *Event) Get(id FieldID) Value {
 		if e.Restored != Absent {
 			return Value{Kind: Truth, Int: int64(e.Restored - 1)}
 		}
+	case FieldGatebookRelayed:
+		if e.Relayed != Absent {
+			return Value{Kind: Truth, Int: int64(e.Relayed - 1)}
+		}
 	case FieldGatebookGeoAccuracyKm:
 		if e.Accuracy.Valid {
 			return Value{Kind: Int, Int: e.Accuracy.N}
@@ -2290,6 +2353,14 @@ func (e *Event) Set(id FieldID, text string) error {
 			return badValue(FieldTimestamp, text)
 		}
 		e.Time = t
+	case FieldAgentId:
+		e.NeedAgent().ID = text
+	case FieldAgentName:
+		e.NeedAgent().Name = text
+	case FieldAgentType:
+		e.NeedAgent().Type = text
+	case FieldAgentVersion:
+		e.NeedAgent().Version = text
 	case FieldMessage:
 		e.Message = text
 	case FieldTags:
@@ -2780,6 +2851,12 @@ func (e *Event) Set(id FieldID, text string) error {
 			return badValue(FieldGatebookRestored, text)
 		}
 		e.Restored = BoolOf(v)
+	case FieldGatebookRelayed:
+		v, err := strconv.ParseBool(text)
+		if err != nil {
+			return badValue(FieldGatebookRelayed, text)
+		}
+		e.Relayed = BoolOf(v)
 	case FieldGatebookGeoAccuracyKm:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {

@@ -38,8 +38,9 @@ type Batch struct {
 // Line is one raw line.
 type Line struct {
 	Text      string
-	Offset    int64 // byte offset of its beginning in the source's stream
-	Truncated bool  // it was longer than the limit and is cut
+	Offset    int64  // byte offset of its beginning in the source's stream
+	Truncated bool   // it was longer than the limit and is cut
+	ID        string // that the sender gave it, with the name of the sender's key before it; "" where the log gives one
 }
 
 // Position is how far a source has been read: opaque to all but the input.
@@ -61,6 +62,13 @@ type Source struct {
 	SenderPort int
 	SenderName string
 	Labels     []Label // fixed attributes from the config
+	// Envelope is what each line is wrapped in, by its name in parsers.Envelopes: "syslog", "journald", "ecs"; "" is nothing.
+	Envelope string
+	// Trusted says that the sender is another Gatebook: alerts, rule.* and gatebook.* in its documents hold.
+	Trusted bool
+	// Datasets and Hosts are the patterns (path.Match) that event.dataset, in its short form, and host.name of its events are
+	// limited to; empty is any. What does not fit is kept as unparsed, with the reason.
+	Datasets, Hosts []string
 	// First is the first line of a file whose reading goes on in the middle: a header row, maybe.
 	First string
 }

@@ -13,6 +13,22 @@ type Env struct {
 	Once      bool              // read what is there, then end
 	Positions map[string][]byte // last position of every key of this input, prefix taken off
 	Dir       string            // folder that relative paths of the config start from
+	Sockets   *Sockets          // through which listeners outlive a reload
+	Full      func() bool       // the log takes nothing more at present: a sender that can wait is told so
+}
+
+// Measured is an input that counts for itself: senders, refusals, drops. It is safe for concurrent use.
+type Measured interface {
+	// Figures returns the figures of now. Names and labels are of a bounded set and hold nothing from an event.
+	Figures() []Figure
+}
+
+// Figure is one number that an input tells: of metrics and status.
+type Figure struct {
+	Name   string // without prefix: "syslog_kernel_drops_total"; a counter where it ends in _total, else a gauge
+	Help   string
+	Labels []Label // beside the input's own label
+	Value  float64
 }
 
 // PositionPrefix stands before the keys of an input's positions in the log.

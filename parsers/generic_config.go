@@ -290,7 +290,8 @@ func ownField(id event.FieldID) (problem, remedy string) {
 		return "a label needs its key", `write "labels.KEY"`
 	case id.Info().Go == "", strings.HasPrefix(name, "related."), strings.HasPrefix(name, "log.file."), name == "log.offset", name == "event.id",
 		name == "event.kind", name == "event.created", name == "event.original", name == "gatebook.input", name == "gatebook.parser",
-		strings.HasPrefix(name, "gatebook.sender."), name == "gatebook.user.key", name == "gatebook.restored":
+		strings.HasPrefix(name, "gatebook.sender."), name == "gatebook.user.key", name == "gatebook.restored", name == "gatebook.relayed",
+		strings.HasPrefix(name, "agent."):
 		return "only Gatebook itself sets this field", fmt.Sprintf(`"labels.%s" takes the source's own`, event.LabelKey(name))
 	case name == "event.dataset":
 		return "the block has an attribute for it", "write dataset = ..."

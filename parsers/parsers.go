@@ -23,6 +23,17 @@ type Line struct {
 	Received event.Time // when it was read: the year of times that lack one, the time of lines that have none
 	Source   string     // key of the file or sender that it came from, for parsers that remember (auto, CSV headers)
 	Offset   int64      // byte offset in the file; 0 is the first line
+	Header   *Header    // syslog header that Text stood behind; nil where Text is all there is
+	Trusted  bool       // the sender is another Gatebook: what its documents say of alerts, rules and gatebook.* holds
+}
+
+// Header is what a syslog message, or an entry of the journal, says before its text (RFC 5424 6.2). All of it is the sender's claim.
+type Header struct {
+	event.Syslog            // as log.syslog.*
+	Time         event.Time // 0 where it has none that can be read
+	Program      string     // app-name, or the tag of RFC 3164, without path, module and pid
+	Module       string     // what stands in parentheses after the tag: sshd(pam_unix)[7]
+	PID          event.Long
 }
 
 // Parser fills an event from a line. It is safe for concurrent use, allocates little, sets Dataset, and never sets what the

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gatebook/gatebook/internal/conf"
 )
@@ -27,17 +28,26 @@ type Primer interface {
 	Prime(source, first string)
 }
 
+// Envelopes is what lines can be wrapped in, by the name that an input says (inputs.Source.Envelope): each takes it off and hands
+// what was inside to the parser of the config.
+var Envelopes = map[string]func(inner Parser, o Options) Parser{}
+
 // Set is the parsers of a config. It is safe for concurrent use.
 type Set struct {
-	byName map[string]Parser
-	blocks []string // labels in the order of the config
+	byName  map[string]Parser
+	blocks  []string // labels in the order of the config
+	options Options
+
+	mu      sync.RWMutex
+	wrapped map[[2]string]Parser // by envelope and name
 }
 
 // Build makes the parsers of all parser blocks (two labels: type and name) and of all types that need no block. What is wrong
 // with a block is noted in its file; the parsers are not to be used then. The error is about anything else.
 func Build(blocks []*conf.Block, o Options) (*Set, error) {
-	s := &Set{byName: map[string]Parser{}}
+	s := &Set{byName: map[string]Parser{}, wrapped: map[[2]string]Parser{}}
 	o.Lookup = s.Get
+	s.options = o
 	for name, spec := range Registry {
 		if !spec.NeedsBlock {
 			if err := s.add(name, spec, "", nil, o); err != nil {
@@ -100,6 +110,33 @@ func (s *Set) Get(name string) (Parser, error) {
 		return nil, fmt.Errorf("there is no parser %q; did you mean %q?", name, near)
 	}
 	return nil, fmt.Errorf("there is no parser %q; known here: %s", name, strings.Join(known, ", "))
+}
+
+// Open returns the parser of that name for lines in an envelope; "" is none. It is cheap enough to be asked for every batch.
+func (s *Set) Open(envelope, name string) (Parser, error) {
+	if envelope == "" {
+		return s.Get(name)
+	}
+	key := [2]string{envelope, name}
+	s.mu.RLock()
+	p := s.wrapped[key]
+	s.mu.RUnlock()
+	if p != nil {
+		return p, nil
+	}
+	inner, err := s.Get(name)
+	if err != nil {
+		return nil, err
+	}
+	open, ok := Envelopes[envelope]
+	if !ok {
+		return nil, fmt.Errorf("there is no envelope %q", envelope)
+	}
+	p = open(inner, s.options)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrapped[key] = p
+	return p, nil
 }
 
 // Names lists what Get knows, in order.

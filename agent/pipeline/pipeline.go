@@ -37,7 +37,7 @@ type Log interface {
 // Options are how batches are treated; Parser, Enrichers and Encoder come from the config.
 type Options struct {
 	Log       Log
-	Parser    func(name string) (parsers.Parser, error) // by name or label
+	Parser    func(envelope, name string) (parsers.Parser, error) // by what lines are wrapped in, and name or label
 	Enrichers []enrich.Enricher
 	Encoder   event.EncoderOptions
 	Codec     buffer.Codec // of blocks from CompressFrom bytes on
@@ -129,7 +129,7 @@ var ErrClosed = errors.New("pipeline is closed")
 // Submit gives the batch its place in the log. It waits while too much is in flight, of all or of this input; those who wait
 // are served in turn.
 func (p *Pipeline) Submit(ctx context.Context, b *inputs.Batch) (inputs.Ticket, error) {
-	parser, err := p.options.Parser(b.Source.Parser)
+	parser, err := p.options.Parser(b.Source.Envelope, b.Source.Parser)
 	if err != nil {
 		return nil, fmt.Errorf("input %q: %w", b.Source.Input, err)
 	}

@@ -63,7 +63,7 @@ func batch(src *inputs.Source, texts ...string) *inputs.Batch {
 }
 
 func options(l Log, p parsers.Parser) Options {
-	return Options{Log: l, Parser: func(string) (parsers.Parser, error) { return p, nil }, Workers: 4,
+	return Options{Log: l, Parser: func(string, string) (parsers.Parser, error) { return p, nil }, Workers: 4,
 		Encoder: event.EncoderOptions{Namespace: "default", Epoch: strings.Repeat("a", 32), Original: true, Typed: true}}
 }
 
@@ -231,7 +231,7 @@ func TestSubmitAfterClose(t *testing.T) {
 func TestUnknownParserIsAnError(t *testing.T) {
 	l := openLog(t)
 	o := options(l, nil)
-	o.Parser = func(name string) (parsers.Parser, error) { return nil, fmt.Errorf("there is no parser %q", name) }
+	o.Parser = func(_, name string) (parsers.Parser, error) { return nil, fmt.Errorf("there is no parser %q", name) }
 	p := New(o)
 	_, err := p.Submit(context.Background(), batch(&inputs.Source{Input: "a", Parser: "zzz"}, "x"))
 	if err == nil || err.Error() != `input "a": there is no parser "zzz"` {

@@ -30,7 +30,7 @@ func (n *Normalizer) Line(p parsers.Parser, src *inputs.Source, line inputs.Line
 	ev := &n.Event
 	ev.Reset()
 	n.Failed = false
-	if err := parse(p, parsers.Line{Text: line.Text, Received: received, Source: src.Key, Offset: line.Offset}, ev); err != nil {
+	if err := parse(p, parsers.Line{Text: line.Text, Received: received, Source: src.Key, Offset: line.Offset, Trusted: src.Trusted}, ev); err != nil {
 		n.Failed = true
 		unparsed(p, err, line.Text, ev)
 	} else if ev.Parser == "" {
@@ -39,7 +39,13 @@ func (n *Normalizer) Line(p parsers.Parser, src *inputs.Source, line inputs.Line
 	if ev.Time == 0 {
 		ev.Time = received
 	}
-	ev.Created, ev.Original, ev.Input = received, line.Text, src.Input
+	if ev.Created == 0 { // but where another Gatebook has read it
+		ev.Created = received
+	}
+	if ev.Original == "" { // but where a document says what the line was
+		ev.Original = line.Text
+	}
+	ev.Input, ev.DocID = src.Input, line.ID
 	if src.Path != "" {
 		ev.Log.Path, ev.Log.Offset = src.Path, event.LongOf(line.Offset)
 	}
