@@ -57,8 +57,17 @@ func (d *Decoder) Next(item []byte, e *Event) error {
 			d.ok = false
 		}
 	}
-	return FromJSON(doc, e)
+	if err := FromJSON(doc, e); err != nil {
+		return err
+	}
+	if e.Agent != nil && e.Agent.Type == ownAgent && e.Relayed != True {
+		e.Agent = nil // this Gatebook, as where the index is used
+	}
+	return nil
 }
+
+// ownAgent is agent.type of every Gatebook.
+const ownAgent = "gatebook"
 
 // Document returns the document of an item: what follows the action line, without the newline.
 func Document(item []byte) []byte {

@@ -44,6 +44,7 @@ func TestNothingSticksFromEventToEvent(t *testing.T) {
 		if err := FromJSON(Document(got), &plain); err != nil {
 			t.Fatal(err)
 		}
+		plain.Agent = nil // its own agent stands in every document, and in no index
 		for id := range Fields {
 			if a, b := typed.Get(FieldID(id)).Text(), plain.Get(FieldID(id)).Text(); a != b {
 				t.Fatalf("event %d, %s: the typed index says %q, the document %q: %s", i, Fields[id].Name, a, b, got)

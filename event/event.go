@@ -119,7 +119,7 @@ type Event struct {
 type Label struct{ Key, Value string }
 
 // Agent is the program that read the line, where it was another one (agent.*).
-type Agent struct{ ID, Name, Type, Version string }
+type Agent struct{ ID, Name, Type, Version, EphemeralID string }
 
 // Host is the machine that logged (host.*).
 type Host struct{ Name, Hostname string }

@@ -190,7 +190,7 @@ func TestSetRefusesWhatDoesNotFit(t *testing.T) {
 	f("source.geo.location", `{"lat":91,"lon":0}`, "not of type geo_point")
 	f("gatebook.mfa.used", "perhaps", "not of type boolean")
 	f("gatebook.old", "{", "not of type object")
-	f("agent.id", "x", "no such field")
+	f("ecs.version", "x", "no such field")
 }
 
 func TestEscaping(t *testing.T) {

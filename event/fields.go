@@ -48,7 +48,7 @@ var Fields = []Field{
 	{Name: "agent.name", Type: Keyword, Go: "Agent.Name", Meaning: "host name of that Gatebook"},
 	{Name: "agent.type", Type: Keyword, Go: "Agent.Type", Meaning: "gatebook, or the shipper that delivered to one"},
 	{Name: "agent.version", Type: Keyword, Go: "Agent.Version", Meaning: "its version"},
-	{Name: "agent.ephemeral_id", Type: Keyword, Meaning: "epoch: new at every start"},
+	{Name: "agent.ephemeral_id", Type: Keyword, Go: "Agent.EphemeralID", Meaning: "epoch: new at every start"},
 
 	{Name: "message", Type: Text, Go: "Message", Aliases: "description, text", Meaning: "what happened, in plain English"},
 	{Name: "tags", Type: Keyword, Go: "Tags", Array: true, Aliases: "tag", Meaning: "marks: parse-failure, line-truncated, time-from-arrival, ..."},

@@ -571,7 +571,7 @@ func (w *Encoder) appendFields(dst []byte, e *Event) []byte {
 
 func (w *Encoder) appendAgent(dst []byte, e *Event) []byte {
 	if e.Agent != nil {
-		if e.Agent.ID != "" || e.Agent.Name != "" || e.Agent.Type != "" || e.Agent.Version != "" {
+		if e.Agent.ID != "" || e.Agent.Name != "" || e.Agent.Type != "" || e.Agent.Version != "" || e.Agent.EphemeralID != "" {
 			dst = append(dst, `"agent":{`...)
 			if e.Agent.ID != "" {
 				dst = w.appendString(dst, FieldAgentId, `"id":"`, e.Agent.ID)
@@ -584,6 +584,9 @@ func (w *Encoder) appendAgent(dst []byte, e *Event) []byte {
 			}
 			if e.Agent.Version != "" {
 				dst = w.appendString(dst, FieldAgentVersion, `"version":"`, e.Agent.Version)
+			}
+			if e.Agent.EphemeralID != "" {
+				dst = w.appendString(dst, FieldAgentEphemeralId, `"ephemeral_id":"`, e.Agent.EphemeralID)
 			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
@@ -1563,6 +1566,10 @@ func (e *Event) Get(id FieldID) Value {
 		if e.Agent != nil && e.Agent.Version != "" {
 			return Value{Kind: Str, Str: e.Agent.Version}
 		}
+	case FieldAgentEphemeralId:
+		if e.Agent != nil && e.Agent.EphemeralID != "" {
+			return Value{Kind: Str, Str: e.Agent.EphemeralID}
+		}
 	case FieldMessage:
 		if e.Message != "" {
 			return Value{Kind: Str, Str: e.Message}
@@ -2361,6 +2368,8 @@ func (e *Event) Set(id FieldID, text string) error {
 		e.NeedAgent().Type = text
 	case FieldAgentVersion:
 		e.NeedAgent().Version = text
+	case FieldAgentEphemeralId:
+		e.NeedAgent().EphemeralID = text
 	case FieldMessage:
 		e.Message = text
 	case FieldTags:

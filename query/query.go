@@ -177,7 +177,7 @@ func FieldNamed(name string) (Field, error) {
 		return Field{}, unknownField(name)
 	}
 	f := event.Fields[id]
-	if f.Go == "" {
+	if f.Go == "" || strings.HasPrefix(name, "agent.") {
 		return Field{}, wrong("", "%s cannot be asked for: it is the same for all events of a Gatebook", name)
 	}
 	if f.Type == event.Stored {
