@@ -28,6 +28,7 @@ var ranks = map[string][]string{
 	"enrich":                         {"event", "internal/conf"},
 	"enrich/demogeo":                 {},
 	"query":                          {"event", "internal/conf"},
+	"query/sessions":                 {"event"},
 	"inputs":                         {"inputs/tail", "internal/conf"},
 	"store":                          {"event", "query", "internal/conf"},
 	"outputs/elastic":                {"event", "query", "internal/conf"},
