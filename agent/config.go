@@ -109,7 +109,8 @@ func decode(f *conf.File, o LoadOptions) *Config {
 		b.Errorf("", "%v", err)
 	}
 	c.decodeInputs(b)
-	c.Enrichers = enrich.FromConfig(bodyOf(b.Block("geoip")), bodyOf(b.Block("redact")), o.Logger)
+	c.Enrichers = enrich.FromConfig(enrich.Blocks{GeoIP: bodyOf(b.Block("geoip")), Redact: bodyOf(b.Block("redact")), Users: bodyOf(b.Block("users"))},
+		filepath.Dir(f.Name()), o.Logger)
 	c.decodeOutputs(b)
 	if m := b.Block("metrics"); m != nil {
 		c.Metrics = m.Body.String("listen", "127.0.0.1:9600")

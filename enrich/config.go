@@ -16,16 +16,23 @@ type Chain struct {
 	geoIP *GeoIP
 }
 
-// FromConfig builds the chain from the config's blocks geoip and redact, each nil where it is not there. Errors in the blocks are
-// noted in them, also that a database cannot be opened; the chain is not to be used then.
-func FromConfig(geoip, redact *conf.Body, log *slog.Logger) *Chain {
+// Blocks are the blocks of the config that the chain is built from, each nil where it is not there.
+type Blocks struct{ GeoIP, Redact, Users *conf.Body }
+
+// FromConfig builds the chain. Errors in the blocks are noted in them, also that a database or the table of aliases cannot be read; the
+// chain is not to be used then. Relative paths of the table begin in dir.
+func FromConfig(b Blocks, dir string, log *slog.Logger) *Chain {
 	c := &Chain{}
-	if geoip != nil {
-		if c.geoIP = geoIPConfig(geoip, log); c.geoIP != nil {
+	if b.GeoIP != nil {
+		if c.geoIP = geoIPConfig(b.GeoIP, log); c.geoIP != nil {
 			c.list = append(c.list, c.geoIP)
 		}
 	}
-	c.list = append(c.list, NewUserAgent(), NewRedactor(redact), NewUserKey())
+	var aliases *Aliases
+	if b.Users != nil {
+		aliases = readAliases(b.Users, dir)
+	}
+	c.list = append(c.list, NewUserAgent(), NewRedactor(b.Redact), NewUserKey(aliases))
 	return c
 }
 

@@ -303,7 +303,7 @@ func TestRedactConfig(t *testing.T) {
 	for _, mail := range []string{"Bob@Example.com", "bob@example.com"} {
 		e := event.Event{Original: "login of " + mail + " bob bobby", Message: "BOB@example.com logged in", User: event.User{Name: "bob", Email: mail}}
 		r.Enrich(&e)
-		NewUserKey().Enrich(&e)
+		NewUserKey(nil).Enrich(&e)
 		e.Finish()
 		h := e.User.Email
 		if first == "" {
@@ -333,7 +333,7 @@ func TestRedactConfig(t *testing.T) {
 func TestFromConfig(t *testing.T) {
 	o := demo(t)
 	f, _ := conf.Parse("c.hcl", []byte("geoip {\n city = \""+o.City+"\"\n asn = \""+o.ASN+"\"\n}\nredact {}\n"))
-	c := FromConfig(f.Body().Block("geoip").Body, f.Body().Block("redact").Body, nil)
+	c := FromConfig(Blocks{GeoIP: f.Body().Block("geoip").Body, Redact: f.Body().Block("redact").Body}, "", nil)
 	if f.Diagnostics().HasErrors() || len(c.Enrichers()) != 4 {
 		t.Fatalf("%v, %d enrichers", f.Diagnostics(), len(c.Enrichers()))
 	}
@@ -345,7 +345,7 @@ func TestFromConfig(t *testing.T) {
 	bad := func(src, want string) {
 		t.Helper()
 		f, _ := conf.Parse("c.hcl", []byte(src))
-		FromConfig(f.Body().Block("geoip").Body, nil, nil)
+		FromConfig(Blocks{GeoIP: f.Body().Block("geoip").Body}, "", nil)
 		if got := f.Diagnostics().Error(); !strings.Contains(got, want) {
 			t.Errorf("got %s, want %s", got, want)
 		}

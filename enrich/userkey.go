@@ -9,12 +9,17 @@ import (
 // UserKey fills gatebook.user.key, which joins what one person does: the realm, a slash, and the user in lower case; the user
 // alone where the realm is not known.
 //
-//	user   the name, else the e-mail address, else the id; of user.target where the action is about accounts
-//	realm  what the parser or the input says, else the organization, else the user's domain
-type UserKey struct{ cache *cache[string] }
+//	user   whom the alias table has for the name, the e-mail address or the id; else the first of these that is there; of user.target
+//	       where the action is about accounts or ends somebody's session
+//	realm  what the parser or the input says, else the organization, else the user's domain; a canonical user of the alias table that
+//	       has a slash in it brings its own
+type UserKey struct {
+	cache   *cache[string]
+	aliases *Aliases
+}
 
-// NewUserKey returns the enricher.
-func NewUserKey() *UserKey { return &UserKey{newCache[string](8192)} }
+// NewUserKey returns the enricher; aliases may be nil.
+func NewUserKey(aliases *Aliases) *UserKey { return &UserKey{newCache[string](8192), aliases} }
 
 const longestKey = 256 // longer names are keys as well, but not remembered
 
@@ -24,7 +29,7 @@ func (k *UserKey) Enrich(ev *event.Event) {
 		return
 	}
 	who := &ev.User
-	if t := ev.UserTarget; t != nil && canonical(t) != "" && category(ev) == "iam" {
+	if t := ev.UserTarget; t != nil && canonical(t) != "" && aboutTarget(ev) {
 		who = t
 	}
 	user := canonical(who)
@@ -32,6 +37,13 @@ func (k *UserKey) Enrich(ev *event.Event) {
 		return
 	}
 	realm := realmOf(ev, who)
+	if k.aliases != nil {
+		if known := k.aliases.find(realm, who.Name, who.Email, who.ID); known != "" {
+			if user = known; strings.Contains(user, "/") {
+				realm = ""
+			}
+		}
+	}
 	if realm == "" && isLower(user) {
 		ev.UserKey = user
 		return
@@ -50,11 +62,13 @@ func (k *UserKey) Enrich(ev *event.Event) {
 	ev.UserKey = key
 }
 
-func category(ev *event.Event) string {
-	if ev.Category != "" {
-		return ev.Category
+// aboutTarget says that the event is about the one whom it was done to.
+func aboutTarget(ev *event.Event) bool {
+	category := ev.Category
+	if category == "" {
+		category = ev.Action.Info().Category
 	}
-	return ev.Action.Info().Category
+	return category == "iam" || category == "session"
 }
 
 func canonical(u *event.User) string {

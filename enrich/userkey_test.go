@@ -2,13 +2,19 @@ package enrich
 
 import (
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/internal/conf"
 )
 
 func TestUserKey(t *testing.T) {
-	k := NewUserKey()
+	k := NewUserKey(nil)
 	f := func(name string, set func(e *event.Event), want string) {
 		t.Helper()
 		for range 2 {
@@ -35,6 +41,9 @@ func TestUserKey(t *testing.T) {
 		e.Action, e.User.Name, e.NeedUserTarget().Name = event.PasswordReset, "admin", "Bob"
 		e.UserTarget.Domain = "corp"
 	}, "corp/bob")
+	f("somebody's session ended by another", func(e *event.Event) {
+		e.Action, e.User.Name, e.NeedUserTarget().ID = event.SessionRevoke, "admin", "1007"
+	}, "1007")
 	f("target that is no account action", func(e *event.Event) {
 		e.Action, e.User.Name, e.NeedUserTarget().Name = event.CommandRun, "admin", "bob"
 	}, "admin")
@@ -43,7 +52,7 @@ func TestUserKey(t *testing.T) {
 }
 
 func TestUserKeyAllocatesNothing(t *testing.T) {
-	k := NewUserKey()
+	k := NewUserKey(nil)
 	plain := event.Event{User: event.User{Name: "root"}}
 	realm := event.Event{User: event.User{Name: "Root"}, Realm: "web1"}
 	if n := testing.AllocsPerRun(100, func() {
@@ -80,11 +89,83 @@ func TestCacheIsBoundedAndRight(t *testing.T) {
 }
 
 func BenchmarkUserKeyRealm(b *testing.B) {
-	k := NewUserKey()
+	k := NewUserKey(nil)
 	e := event.Event{User: event.User{Name: "root"}, Realm: "web1"}
 	b.ReportAllocs()
 	for b.Loop() {
 		e.UserKey = ""
 		k.Enrich(&e)
 	}
+}
+
+func aliases(t *testing.T, src string) (*UserKey, conf.Diagnostics) {
+	t.Helper()
+	f, _ := conf.Parse("config.hcl", []byte(src))
+	c := FromConfig(Blocks{Users: f.Body().Block("users").Body}, t.TempDir(), slog.New(slog.DiscardHandler))
+	f.Body().Close()
+	return c.list[len(c.list)-1].(*UserKey), f.Diagnostics()
+}
+
+func TestAliases(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users.csv")
+	table := "user,id,email,name,realm\nana,1007,\"Ana@example.com; ana.b@example.org\",,acme\ncorp/bob,,bob@example.net,Bob B.,\n"
+	if err := os.WriteFile(path, []byte(table), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	k, ds := aliases(t, `users {
+  aliases = `+strconv.Quote(path)+`
+  alias "Carol" {
+    names = ["cc", "carol.c"]
+    emails = ["carol@example.com"]
+  }
+}`)
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	f := func(realm string, u event.User, want string) {
+		t.Helper()
+		for range 2 {
+			e := event.Event{User: u, Realm: realm}
+			if k.Enrich(&e); e.UserKey != want {
+				t.Errorf("%s %+v: %q, want %q", realm, u, e.UserKey, want)
+			}
+		}
+	}
+	f("acme", event.User{ID: "1007"}, "acme/ana")
+	f("ACME", event.User{Email: "ANA.B@example.org"}, "acme/ana")
+	f("acme", event.User{Name: "unknown", Email: "ana@example.com"}, "acme/ana")
+	f("other", event.User{ID: "1007"}, "other/1007") // an id of another realm is another's
+	f("", event.User{ID: "1007"}, "1007")
+	f("acme", event.User{Email: "bob@example.net"}, "corp/bob") // joined over realms
+	f("", event.User{Name: "bob b."}, "corp/bob")
+	f("web1", event.User{Name: "CC"}, "web1/carol")
+	f("", event.User{Email: "carol@example.com"}, "carol")
+	f("web1", event.User{Name: "dave"}, "web1/dave")
+}
+
+func TestAliasesSayWhatIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	file := func(text string) string {
+		path := filepath.Join(dir, "users.csv")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return "users {\n  aliases = " + strconv.Quote(path) + "\n}"
+	}
+	f := func(src, want string) {
+		t.Helper()
+		_, ds := aliases(t, src)
+		if len(ds) != 1 || !strings.Contains(ds[0].String(), want) {
+			t.Errorf("%v, want %q", ds, want)
+		}
+	}
+	f(`users { aliases = "no-such.csv" }`, "no-such.csv: no such file")
+	f(file("user,mail\n"), `unknown column "mail"; known are user, id, email, name, realm`)
+	f(file("id,email\n"), `the header has no column "user"`)
+	f(file("user,id\nana,1\nbob,1\n"), `users.csv:3: "1" is "ana" already`)
+	f(file("user,id\n,1\n"), "users.csv:2: the user is empty")
+	f(file("user,id\nana\n"), "wrong number of fields")
+	f(file(""), "read the header")
+	f("users {\n  alias \"ana\" {}\n}", "joins nothing")
+	f("users {\n  alias \"ana\" {\n    ids = [\"1\"]\n  }\n  alias \"bob\" {\n    ids = [\"1\"]\n  }\n}", `config.hcl:6`)
 }

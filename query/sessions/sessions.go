@@ -5,7 +5,7 @@
 //
 // What belongs together: events of one session id (of one source); else of one process of one host (sshd's Accepted and its
 // PAM session); else of one user and address while less than Idle passes between them. A session ends by its id, by its process, or
-// by its user: a logout that names no session ends all that the user has from that address, or at all where it names no address.
+// by its user: a logout that names no session ends all that the user has from that address, or all where none is from there.
 // A state that is told again (a session table exported every hour) changes nothing.
 //
 // What it promises: an event may come twice or late without making a session that was not; memory is bounded by
