@@ -152,8 +152,8 @@ func (e *Event) setDerived(id FieldID, text string) error {
 func FromJSON(doc []byte, e *Event) error {
 	e.Reset()
 	text := textOf(doc)
-	if !gjson.Valid(text) {
-		return errors.New("read document: not valid JSON")
+	if err := CheckJSON(text); err != nil {
+		return fmt.Errorf("read document: %w", err)
 	}
 	var path [128]byte
 	return fromObject(gjson.Parse(text), path[:0], e)
@@ -235,7 +235,7 @@ func parsePlace(s string) (GeoPoint, bool) {
 	return GeoPoint{lat.Num, lon.Num, ok}, ok
 }
 
-func validJSON(s string) bool { return gjson.Valid(s) }
+func validJSON(s string) bool { return CheckJSON(s) == nil }
 
 const badRune = utf8.RuneError
 

@@ -355,7 +355,7 @@ parser "logfmt" "l" { fields = { "gatebook.old" = "o" } }
 			t.Fatal(err)
 		}
 		var ev event.Event
-		if err := p.Parse(Line{Text: brackets}, &ev); !errors.Is(err, errTooDeep) && !errors.Is(err, ErrNoMatch) {
+		if err := p.Parse(Line{Text: brackets}, &ev); !errors.Is(err, event.ErrTooDeep) && !errors.Is(err, ErrNoMatch) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -367,17 +367,4 @@ parser "logfmt" "l" { fields = { "gatebook.old" = "o" } }
 	if err := p.Parse(Line{Text: "o={" + strings.Repeat("[", 8<<20)}, &ev); err != nil || ev.Old != "" || !slices.Contains(ev.Tags, tagValueRejected) {
 		t.Errorf("logfmt: %v, tags %v", err, ev.Tags)
 	}
-}
-
-// The depth is that of brackets outside of strings.
-func TestDeeper(t *testing.T) {
-	f := func(s string, want bool) {
-		t.Helper()
-		if got := deeper(s, 2); got != want {
-			t.Errorf("%s: %v", s, got)
-		}
-	}
-	f(`[[1],[2],{}]`, false)
-	f(`[[[1]]]`, true)
-	f(`["[[[[", "\"[[[[", {"[":1}]`, false)
 }

@@ -1,7 +1,6 @@
 package parsers
 
 import (
-	"errors"
 	"strconv"
 
 	"github.com/tidwall/gjson"
@@ -17,44 +16,8 @@ type jsonParser struct {
 	marks []string
 }
 
-var (
-	errNotJSON = errors.New("not valid JSON")
-	errTooDeep = errors.New("JSON nested too deep")
-)
-
-// checkJSON says what is wrong with a text that should be JSON. gjson recurses, and a line of many megabytes of brackets would end
-// the process by overflow of its stack, which nothing can recover: so the depth of long texts is counted first.
-func checkJSON(s string) error {
-	const short, deepest = 64 << 10, 10_000
-	if len(s) > short && deeper(s, deepest) {
-		return errTooDeep
-	}
-	if !gjson.Valid(s) {
-		return errNotJSON
-	}
-	return nil
-}
-
-// deeper reports whether brackets are nested deeper than most. It takes any text.
-func deeper(s string, most int) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > most {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
-}
+// checkJSON says what is wrong with a text that should be JSON: event.ErrNotJSON, event.ErrTooDeep.
+func checkJSON(s string) error { return event.CheckJSON(s) }
 
 func newJSON(label string, body *conf.Body, o Options) (Parser, error) {
 	p := &jsonParser{m: newMapping("json", label, body, o, nil)}
