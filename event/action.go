@@ -66,6 +66,7 @@ const (
 	SystemStop
 	ConfigChange
 	StateChange
+	TokenIssue
 	actionCount
 )
 
@@ -139,6 +140,7 @@ var actions = [actionCount]ActionInfo{
 	SystemStop:           {"system-stop", "host", []string{"end"}, "the system is going down"},
 	ConfigChange:         {"config-change", "configuration", []string{"change"}, "a setting was changed"},
 	StateChange:          {"state-change", "host", []string{"change"}, "a state was changed"},
+	TokenIssue:           {"token-issue", "authentication", []string{"info"}, "a token was issued, renewed or exchanged; no attempt to log in of its own"},
 }
 
 // Info returns what follows from the action.
