@@ -35,8 +35,8 @@ func demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the agent on shipped sample logs",
-		Long: `demo runs the real agent on sample logs of a small invented company (Linux logins, a payment portal), with a tiny GeoIP database over
-documentation networks and the embedded store. It prints what is in them, then keeps writing new lines to the logs and shows
+		Long: `demo runs the real agent on sample logs of a small invented company (Linux logins, a payment portal, a loyalty platform, identity
+providers, web servers), with a tiny GeoIP database over documentation networks and the embedded store. It prints what is in them, then keeps writing new lines to the logs and shows
 the records that they become, until ctrl-c. Everything is in one folder, config included, for you to look at.`,
 		Example: "  gatebook demo\n  gatebook demo --once --dir /tmp/demo",
 		Args:    arguments(cobra.NoArgs),
@@ -115,13 +115,13 @@ func prepareDemo(dir string) (*demo, error) {
 	if err := os.WriteFile(filepath.Join(abs, demoMark), nil, 0o644); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"auth.log", "payment_portal.csv"} {
-		b, err := configs.Samples.ReadFile("samples/" + name)
+	for _, sample := range samples {
+		b, err := configs.Samples.ReadFile("samples/" + sample.file)
 		if err != nil {
 			return nil, err
 		}
 		b = shiftDates(b, samplesEnd, time.Now().UTC().AddDate(0, 0, -1))
-		if err := os.WriteFile(filepath.Join(d.logs, name), b, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(d.logs, sample.file), b, 0o644); err != nil {
 			return nil, err
 		}
 		d.lines += bytes.Count(b, []byte("\n"))
@@ -133,46 +133,60 @@ func prepareDemo(dir string) (*demo, error) {
 	return d, os.WriteFile(d.config, []byte(d.text(city, asn)), 0o644)
 }
 
+// samples are the shipped logs: one of each source, with the parser that reads it.
+var samples = []struct{ file, input, parser string }{
+	{"auth.log", "auth", "linux_auth"},
+	{"payment_portal.csv", "portal", "payment_portal"},
+	{"activity_log.json", "loyalty", "activity_log"},
+	{"user_activity.log", "accounts", "user_activity"},
+	{"auth_service.json", "auth-service", "auth_service"},
+	{"keycloak.log", "keycloak", "keycloak"},
+	{"auth0.json", "auth0", "auth0"},
+	{"okta.json", "okta", "okta"},
+	{"nginx_access.log", "web", "nginx"},
+	{"apache_error.log", "intranet", "apache"},
+}
+
 // samplesEnd is the last day of the sample logs.
 var samplesEnd = time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
 
-var sampleTime = regexp.MustCompile(`(?m)^[A-Z][a-z]{2} [ \d]\d |\d{4}-\d\d-\d\dT`)
+// sampleTime finds the dates of the sample logs, each written after one of sampleLayouts.
+var (
+	sampleTime = regexp.MustCompile(`(?m)^[A-Z][a-z]{2} [ \d]\d |\d{4}-\d\d-\d\dT|^\d{4}-\d\d-\d\d |\[\d\d/[A-Z][a-z]{2}/\d{4}:|` +
+		`^\[[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d [\d:.]{15} \d{4}\]`)
+	sampleLayouts = []string{"2006-01-02T", "Jan _2 ", "2006-01-02 ", "[02/Jan/2006:", "[Mon Jan 02 15:04:05.000000 2006]"}
+)
 
 // shiftDates moves all dates by whole days, so that the samples end on the day to, whenever the demo runs.
 func shiftDates(log []byte, from, to time.Time) []byte {
 	days := int(to.Truncate(24*time.Hour).Sub(from) / (24 * time.Hour))
 	return sampleTime.ReplaceAllFunc(log, func(m []byte) []byte {
-		layout := "Jan _2 "
-		if len(m) > len(layout) {
-			layout = "2006-01-02T"
+		for _, layout := range sampleLayouts {
+			t, err := time.Parse(layout, string(m))
+			if err != nil {
+				continue
+			}
+			if t.Year() == 0 {
+				t = t.AddDate(from.Year(), 0, 0)
+			}
+			return t.AddDate(0, 0, days).AppendFormat(nil, layout)
 		}
-		t, err := time.Parse(layout, string(m))
-		if err != nil {
-			return m
-		}
-		if t.Year() == 0 {
-			t = t.AddDate(from.Year(), 0, 0)
-		}
-		return t.AddDate(0, 0, days).AppendFormat(nil, layout)
+		return m
 	})
 }
 
 // text is the demo's config.
 func (d *demo) text(city, asn string) string {
 	q := func(elem ...string) string { return hclString(filepath.Join(elem...)) }
+	var inputs strings.Builder
+	for _, s := range samples {
+		fmt.Fprintf(&inputs, "input \"file\" %q {\n  paths  = [%s]\n  parser = %q\n}\n", s.input, q(d.logs, s.file), s.parser)
+	}
 	return `# The config that "gatebook demo" runs with. Change it and try: gatebook run --config ` + d.config + `
 data_dir = ` + q(d.dir, "data") + `
 timezone = "UTC"
 
-input "file" "auth" {
-  paths  = [` + q(d.logs, "auth.log") + `]
-  parser = "linux_auth"
-}
-input "file" "portal" {
-  paths  = [` + q(d.logs, "payment_portal.csv") + `]
-  parser = "payment_portal"
-}
-geoip { # invented places on documentation networks
+` + inputs.String() + `geoip { # invented places on documentation networks
   city = ` + q(city) + `
   asn  = ` + q(asn) + `
 }
@@ -308,9 +322,11 @@ func (d *demo) summary(ctx context.Context, out io.Writer) error {
 		"action=login outcome=failure user=ops",
 		"entry=1 outcome=failure since=-10d",
 		"user=mchan ip=203.0.113.201",
+		"action=delete ip=203.0.113.215",
 	} {
 		fmt.Fprintf(w, "  %s query --config %s '%s'\n", exe, config, q)
 	}
+	fmt.Fprintf(w, "  %s users --config %s\n  %s sessions --config %s --status active\n", exe, config, exe, config)
 	fmt.Fprintf(w, "\n  %s    the config that runs here\n  %s    the logs: append lines of your own and see\n", config, d.logs)
 	return w.Flush()
 }
