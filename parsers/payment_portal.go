@@ -13,28 +13,20 @@ import (
 // number or by name.
 //
 //	row -> columns by name (header, keys) or by order -> code tables -> Event
-//
-// The columns of a CSV file are those of its header. A line may come before its header does, because lines of one file are
-// parsed in parallel and reading may go on in the middle of a file after a restart. So the header is taken from wherever
-// it is first seen: by Prime, or as a line that holds nothing but names of columns. A line of a file of which neither
-// was seen is read in the order of the config or of the documentation, and tagged columns-assumed.
 type portalParser struct {
+	headerRows
 	name    string
 	dataset string
 	times   timeReader
-	format  csvFormat
-	order   *portalHeader // columns without a header
-	fixed   bool          // the config gives the order
 	entries portalTable
 	status  portalTable
-	headers headerBook
 }
 
 const portalDataset = "payment_portal.login"
 
 func newPaymentPortal(label string, body *conf.Body, o Options) (Parser, error) {
 	p := &portalParser{name: "payment_portal", dataset: event.DatasetPrefix + portalDataset, times: newTimeReader(nil, o),
-		format: csvFormat{',', '"'}, order: newPortalHeader(portalOrder)}
+		headerRows: headerRows{format: csvFormat{',', '"'}, find: portalColumn, isHeader: isPortalHeader, order: newPortalHeader(portalOrder)}}
 	p.entries, p.status = portalCodes()
 	if body == nil {
 		return p, nil
@@ -68,24 +60,8 @@ func newPaymentPortal(label string, body *conf.Body, o Options) (Parser, error) 
 
 func (p *portalParser) Dataset() string { return p.dataset }
 
-// Prime tells what the first line of a source is, before any of its lines is parsed.
-func (p *portalParser) Prime(source, first string) {
-	var space [32]string
-	if cells, err := p.format.split(space[:0], trimBOM(strings.TrimSpace(first))); err == nil {
-		p.learn(cells, source, 0)
-	}
-}
-
-// learn remembers a header, or that there is none; it reports whether the cells are one.
-func (p *portalParser) learn(cells []string, source string, offset int64) bool {
-	header := isPortalHeader(cells)
-	if header {
-		p.headers.put(source, offset, newPortalHeader(cells))
-	} else if offset == 0 && p.headers.get(source, 0) == nil {
-		p.headers.put(source, 0, p.order)
-	}
-	return header
-}
+// Prime implements Primer.
+func (p *portalParser) Prime(source, first string) { p.prime(source, first) }
 
 func (p *portalParser) Parse(line Line, ev *event.Event) error {
 	text := trimBOM(strings.TrimSpace(line.Text))
@@ -102,11 +78,16 @@ func (p *portalParser) Parse(line Line, ev *event.Event) error {
 		row.pairs(ev, text)
 		err = row.complete()
 	default:
-		var header bool
-		if header, err = p.cells(&row, line, text, ev); header {
+		var kind rowKind
+		kind, err = p.read(line, text, ev, row.set)
+		switch {
+		case err != nil:
+		case kind == rowIsHeader:
 			ev.Dataset, ev.Parser, ev.Message = p.dataset, p.name, text
 			ev.Tag(tagHeader)
 			return nil
+		case kind == rowAssumed && !p.fits(&row, line.Received):
+			err = errColumns
 		}
 	}
 	if err != nil {
@@ -133,48 +114,7 @@ func portalShape(text string) shape {
 	return shapeCSV
 }
 
-// cells reads a CSV row.
-func (p *portalParser) cells(row *portalRow, line Line, text string, ev *event.Event) (header bool, err error) {
-	var space [32]string
-	cells, err := p.format.split(space[:0], text)
-	if err != nil {
-		return false, err
-	}
-	if len(cells) < 3 {
-		return false, ErrNoMatch
-	}
-	if line.Offset == 0 || !startsWithDigit(cells) {
-		if p.learn(cells, line.Source, line.Offset) {
-			return true, nil
-		}
-	}
-	h := p.headers.get(line.Source, line.Offset)
-	assumed := h == nil || h == p.order
-	if h == nil {
-		h = p.order
-		if !p.fixed {
-			ev.Tag(tagColumnsAssumed)
-		}
-	}
-	for i, cell := range cells {
-		switch {
-		case i >= len(h.columns):
-			labelCell(ev, extraColumn(i), cell)
-		case h.columns[i] == colOther:
-			labelCell(ev, h.labels[i], cell)
-		default:
-			row.set(h.columns[i], strings.TrimSpace(cell))
-		}
-	}
-	if assumed && !p.fixed && !p.fits(row, line.Received) {
-		return false, errColumns
-	}
-	return false, nil
-}
-
 var errColumns = errors.New("the columns are not in the order time, user, entry, status, ip and no header was read; name them in a parser block: columns = [...]")
-
-const tagColumnsAssumed = "columns-assumed" // the order of the columns was not seen in the file
 
 // fits looks whether a row read in the documented order can be one: its time is a time, or most of the rest is right.
 func (p *portalParser) fits(row *portalRow, received event.Time) bool {
@@ -193,13 +133,6 @@ func (p *portalParser) fits(row *portalRow, received event.Time) bool {
 	}
 	return n >= 3
 }
-
-func labelCell(ev *event.Event, key, text string) {
-	f := filling{ev: ev}
-	f.label(key, strings.TrimSpace(text))
-}
-
-func absent(s string) bool { return s == "" || s == "-" }
 
 // fill makes the event of a row.
 func (p *portalParser) fill(row *portalRow, line Line, ev *event.Event) error {

@@ -1,22 +1,17 @@
 package parsers
 
 import (
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/gatebook/gatebook/event"
 )
 
-// column is what a column or key of the payment portal means.
-type column uint8
-
+// What a column or key of the payment portal means.
 const (
-	colOther column = iota
-	colTime
+	colTime column = iota + 1
 	colUser
 	colEntry
 	colStatus
@@ -66,33 +61,7 @@ func portalColumn(name string) column {
 	return portalColumns[string(foldName(buf[:0], name))]
 }
 
-// portalHeader is the columns of one file.
-type portalHeader struct {
-	columns []column
-	labels  []string // key of a column that has no meaning
-	known   int
-}
-
-func newPortalHeader(names []string) *portalHeader {
-	h := &portalHeader{}
-	for i, name := range names {
-		name = strings.Clone(trimBOM(strings.TrimSpace(name)))
-		c := portalColumn(name)
-		if c != colOther && h.has(c) {
-			c = colOther
-		}
-		if c != colOther {
-			h.known++
-		}
-		if name == "" {
-			name = extraColumn(i)
-		}
-		h.columns, h.labels = append(h.columns, c), append(h.labels, event.LabelKey(name))
-	}
-	return h
-}
-
-func (h *portalHeader) has(c column) bool { return slices.Contains(h.columns, c) }
+func newPortalHeader(names []string) *header { return newHeader(names, portalColumn) }
 
 // isPortalHeader says that a line names columns: no cell begins as numbers, times and addresses do, and most are known names.
 func isPortalHeader(cells []string) bool {
@@ -101,69 +70,6 @@ func isPortalHeader(cells []string) bool {
 	}
 	h := newPortalHeader(cells)
 	return h.known >= 3 && 2*h.known >= len(cells) && (h.has(colEntry) || h.has(colStatus))
-}
-
-func startsWithDigit(cells []string) bool {
-	for _, c := range cells {
-		if c = strings.TrimLeft(c, " "); c != "" && isDigit(c[0]) {
-			return true
-		}
-	}
-	return false
-}
-
-// headerBook remembers the columns of many files, bounded.
-type headerBook struct {
-	mu      sync.RWMutex
-	sources map[string][]headerAt
-}
-
-type headerAt struct {
-	offset int64
-	header *portalHeader
-}
-
-const (
-	maxSources = 1024 // files and senders remembered; beyond that any is forgotten
-	maxHeaders = 4    // of one file
-)
-
-// get returns the columns that hold at an offset of a source, nil where none are known.
-func (b *headerBook) get(source string, offset int64) *portalHeader {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	var best *portalHeader
-	at := int64(-1)
-	for _, h := range b.sources[source] {
-		if h.offset <= offset && h.offset > at {
-			best, at = h.header, h.offset
-		}
-	}
-	return best
-}
-
-// put remembers a header; one at the beginning of a file makes it a new file.
-func (b *headerBook) put(source string, offset int64, h *portalHeader) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.sources == nil {
-		b.sources = map[string][]headerAt{}
-	}
-	list, known := b.sources[source]
-	if !known && len(b.sources) >= maxSources {
-		for other := range b.sources {
-			delete(b.sources, other)
-			break
-		}
-	}
-	if offset == 0 {
-		list = nil
-	}
-	list = slices.DeleteFunc(slices.Clone(list), func(o headerAt) bool { return o.offset == offset })
-	if len(list) == maxHeaders {
-		list = list[1:]
-	}
-	b.sources[strings.Clone(source)] = append(list, headerAt{offset, h})
 }
 
 // portalRow is the text of each column of one row.
