@@ -67,6 +67,7 @@ const (
 	ConfigChange
 	StateChange
 	TokenIssue
+	MFAChange
 	actionCount
 )
 
@@ -141,6 +142,7 @@ var actions = [actionCount]ActionInfo{
 	ConfigChange:         {"config-change", "configuration", []string{"change"}, "a setting was changed"},
 	StateChange:          {"state-change", "host", []string{"change"}, "a state was changed"},
 	TokenIssue:           {"token-issue", "authentication", []string{"info"}, "a token was issued, renewed or exchanged; no attempt to log in of its own"},
+	MFAChange:            {"mfa-change", "iam", []string{"user", "change"}, "a second factor was changed for another"},
 }
 
 // Info returns what follows from the action.
