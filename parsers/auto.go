@@ -44,6 +44,7 @@ var builtins = []struct {
 }{
 	{"linux_auth", newLinuxAuth, looksLikeLinuxAuth, false},
 	{"payment_portal", newPaymentPortal, looksLikePaymentPortal, false},
+	{"ecs", newECS, looksLikeECS, false},
 	{"json", newJSON, looksLikeJSON, true},
 	{"logfmt", newLogfmt, looksLikeLogfmt, true},
 }

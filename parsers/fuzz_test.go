@@ -32,6 +32,8 @@ parser "csv" "cs" {
   time    = { field = "t", layouts = ["02/01/2006 15:04", "Jan _2 15:04:05 MST"] }
   fields  = { "user.name" = "a", "source.ip" = "b" }
 }
+parser "ecs" "documents" { parser = "audit" }
+parser "ecs" "trusted" { trusted = true }
 parser "regex" "re" {
   pattern = "^(?P<t>\\S+)(?: (?P<a>.*))?$"
   time    = { field = "t" }
@@ -67,7 +69,7 @@ func fuzzParser(f *testing.F, names []string, seeds ...string) {
 				if !gjson.ValidBytes(doc) {
 					t.Fatalf("%s: %q gives invalid JSON: %s", name, text, doc)
 				}
-				if !strings.HasPrefix(ev.Dataset, event.DatasetPrefix) || ev.Parser == "" && ev.Dataset != linuxAuthDataset {
+				if !strings.HasPrefix(ev.Dataset, event.DatasetPrefix) || ev.Parser == "" && ev.Dataset != linuxAuthDataset && ev.Relayed != event.True {
 					t.Fatalf("%s: %q: dataset %q, parser %q", name, text, ev.Dataset, ev.Parser)
 				}
 				if n := len(ev.Labels); n > maxLabels+1 {
@@ -107,6 +109,15 @@ func FuzzRegex(f *testing.F) {
 func FuzzPaymentPortal(f *testing.F) {
 	fuzzParser(f, []string{"payment_portal", "auto"}, "2026-01-10 10:00:00,bob,1,5,203.0.113.9", "time,user,entry,status,ip", "user=bob entry=Membership login status=5",
 		`{"user":"bob","entry":{"code":1},"status":"Active","time":1768039200}`, "a,b,c,d\n", "user=,entry=;status")
+}
+
+func FuzzECS(f *testing.F) {
+	fuzzParser(f, []string{"ecs", "documents", "trusted"},
+		`{"@timestamp":"2026-01-10T10:00:00Z","event":{"action":"login","category":["authentication"],"type":["start"]},"user.name":"bob","gatebook":{"alert":{"id":"x"}}}`,
+		`{"@timestamp":1768039200123,"message":"Jan 10 10:00:00 gate sshd[7]: Accepted password for bob from 203.0.113.9 port 22 ssh2","host":{"name":"gate"},"agent":{"type":"filebeat"}}`,
+		`{"log":"time=2026-01-10T10:00:00Z a=b","kubernetes":{"labels":{"a.b/c":"d"}},"tags":"x","labels":{"a":["b","c"]},"":{"":[]}}`,
+		`{"event":{"dataset":"gatebook.alert","kind":["alert"],"type":[],"category":"x"},"source":{"ip":"x","geo":{"location":[1,2]}},"process":{"pid":1e2}}`,
+		`{"message":"{\"message\":\"{}\"}","type":"LOGIN","gatebook.relayed":true}`)
 }
 
 func FuzzTimes(f *testing.F) {

@@ -13,6 +13,7 @@ import (
 var Registry = map[string]Spec{
 	"auto":           {New: newAuto, Summary: "picks the parser by the line's shape and remembers it per source"},
 	"csv":            {New: newCSV, NeedsBlock: true, Summary: "separated values with columns and field map from the config"},
+	"ecs":            {New: newECS, Summary: "documents of the Elastic Common Schema as shippers write them, and the lines in them"},
 	"json":           {New: newJSON, Summary: "one JSON object a line, with a field map from the config"},
 	"linux_auth":     {New: newLinuxAuth, Summary: "sshd, PAM, sudo, su, account tools, systemd-logind and cron"},
 	"logfmt":         {New: newLogfmt, Summary: "key=value pairs, with a field map from the config"},
@@ -30,7 +31,9 @@ type Primer interface {
 
 // Envelopes is what lines can be wrapped in, by the name that an input says (inputs.Source.Envelope): each takes it off and hands
 // what was inside to the parser of the config.
-var Envelopes = map[string]func(inner Parser, o Options) Parser{}
+var Envelopes = map[string]func(inner Parser, o Options) Parser{
+	"ecs": openECS,
+}
 
 // Set is the parsers of a config. It is safe for concurrent use.
 type Set struct {
@@ -81,6 +84,11 @@ func Build(blocks []*conf.Block, o Options) (*Set, error) {
 	for _, p := range s.byName {
 		if a, ok := p.(*autoParser); ok {
 			if err := a.choose(s.blocks); err != nil {
+				return nil, err
+			}
+		}
+		if e, ok := p.(*ecsParser); ok {
+			if err := e.resolve(); err != nil {
 				return nil, err
 			}
 		}
