@@ -53,5 +53,7 @@ type Spec struct {
 
 // Registry lists the kinds of input by the first label of their block.
 var Registry = map[string]Spec{
-	"file": {Decode: decodeFile, Summary: "follows files through rotation, truncation and compression"},
+	"journald": {Decode: decodeJournald, Summary: "reads the systemd journal through journalctl"},
+	"stdin":    {Decode: decodeStdin, Summary: "reads standard input"},
+	"file":     {Decode: decodeFile, Summary: "follows files through rotation, truncation and compression"},
 }
