@@ -43,6 +43,7 @@ var builtins = []struct {
 	generic bool
 }{
 	{"linux_auth", newLinuxAuth, looksLikeLinuxAuth, false},
+	{"okta", newOkta, looksLikeOkta, false},
 	{"payment_portal", newPaymentPortal, looksLikePaymentPortal, false},
 	{"ecs", newECS, looksLikeECS, false},
 	{"json", newJSON, looksLikeJSON, true},

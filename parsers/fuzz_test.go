@@ -120,6 +120,11 @@ func FuzzECS(f *testing.F) {
 		`{"message":"{\"message\":\"{}\"}","type":"LOGIN","gatebook.relayed":true}`)
 }
 
+func FuzzOkta(f *testing.F) {
+	fuzzParser(f, []string{"okta", "auto"}, oktaLine, `{"eventType":"user.session.start","published":"2026-11-20T10:00:00Z","target":[{"type":"User"},{}],"client":[]}`,
+		`{"data":{"events":[{"message":"{\\"eventType\\":\\"x\\",\\"published\\":1}"}]}}`, `{"eventType":"a","published":null,"request":{"ipChain":[{"ip":"::1"},1]},"debugContext":{"debugData":{"factor":{}}}}`)
+}
+
 func FuzzTimes(f *testing.F) {
 	f.Add("2026-01-10T10:00:00.123+02:00", "2006-01-02 15:04:05")
 	f.Add("Feb 29 10:00:00", "syslog")

@@ -17,6 +17,7 @@ var Registry = map[string]Spec{
 	"json":           {New: newJSON, Summary: "one JSON object a line, with a field map from the config"},
 	"linux_auth":     {New: newLinuxAuth, Summary: "sshd, PAM, sudo, su, account tools, systemd-logind and cron"},
 	"logfmt":         {New: newLogfmt, Summary: "key=value pairs, with a field map from the config"},
+	"okta":           {New: newOkta, Summary: "Okta System Log, as its API, event hooks and shippers give it"},
 	"payment_portal": {New: newPaymentPortal, Summary: "login activity of the payment portal: CSV, JSON or key=value rows"},
 	"raw":            {New: newRaw, Summary: "the line as it is, nothing recognized"},
 	"regex":          {New: newRegex, NeedsBlock: true, Summary: "an expression with named groups and a field map from the config"},
