@@ -2,6 +2,9 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
+	"path"
+	"strings"
 
 	"github.com/gatebook/gatebook/buffer"
 	"github.com/gatebook/gatebook/enrich"
@@ -15,6 +18,7 @@ const (
 	TagParseFailure = "parse-failure"
 	TagTruncated    = "line-truncated"
 	TagParserPanic  = "parser-panic"
+	TagSourceLimits = "source-limits" // its dataset or host is not among those of its source
 )
 
 // Normalizer turns lines into finished events: the one way in which the agent, `gatebook parse` and tests do it. It is for one
@@ -33,7 +37,10 @@ func (n *Normalizer) Line(p parsers.Parser, src *inputs.Source, line inputs.Line
 	if err := parse(p, parsers.Line{Text: line.Text, Received: received, Source: src.Key, Offset: line.Offset, Trusted: src.Trusted}, ev); err != nil {
 		n.Failed = true
 		unparsed(p, err, line.Text, ev)
-	} else if ev.Parser == "" {
+	} else if err := limits(src, ev); err != nil {
+		n.Failed = true
+		unparsed(p, err, line.Text, ev)
+	} else if ev.Parser == "" && ev.Relayed != event.True {
 		ev.Parser = src.Parser
 	}
 	if ev.Time == 0 {
@@ -42,10 +49,13 @@ func (n *Normalizer) Line(p parsers.Parser, src *inputs.Source, line inputs.Line
 	if ev.Created == 0 { // but where another Gatebook has read it
 		ev.Created = received
 	}
-	if ev.Original == "" { // but where a document says what the line was
+	if ev.Original == "" && ev.Relayed != event.True { // but where a document says what the line was
 		ev.Original = line.Text
 	}
-	ev.Input, ev.DocID = src.Input, line.ID
+	if ev.Relayed != event.True || ev.Input == "" {
+		ev.Input = src.Input
+	}
+	ev.DocID = line.ID
 	if src.Path != "" {
 		ev.Log.Path, ev.Log.Offset = src.Path, event.LongOf(line.Offset)
 	}
@@ -58,9 +68,11 @@ func (n *Normalizer) Line(p parsers.Parser, src *inputs.Source, line inputs.Line
 	if src.Realm != "" {
 		ev.Realm = src.Realm
 	}
-	ev.Sender.IP, ev.Sender.Name = src.SenderIP, src.SenderName
-	if src.SenderPort != 0 {
-		ev.Sender.Port = event.LongOf(int64(src.SenderPort))
+	if ev.Relayed != event.True || ev.Sender.IP == "" { // else it is whom the other Gatebook had it from
+		ev.Sender.IP, ev.Sender.Name = src.SenderIP, src.SenderName
+		if src.SenderPort != 0 {
+			ev.Sender.Port = event.LongOf(int64(src.SenderPort))
+		}
 	}
 	for _, l := range src.Labels {
 		ev.Label(l.Key, l.Value)
@@ -83,9 +95,35 @@ func unparsed(p parsers.Parser, err error, text string, ev *event.Event) {
 	if errors.Is(err, errPanic) {
 		ev.Tag(TagParserPanic)
 	}
+	if errors.Is(err, errLimits) {
+		ev.Tag(TagSourceLimits)
+	}
 	if !errors.Is(err, parsers.ErrNoMatch) {
 		ev.NeedError().Message = err.Error()
 	}
+}
+
+var errLimits = errors.New("not among what the key may deliver")
+
+// limits says what of an event is beyond what its source may say.
+func limits(src *inputs.Source, ev *event.Event) error {
+	if dataset := strings.TrimPrefix(ev.Dataset, event.DatasetPrefix); !fits(src.Datasets, dataset) {
+		return fmt.Errorf("event.dataset %.100q: %w", dataset, errLimits)
+	}
+	if len(src.Hosts) > 0 && !fits(src.Hosts, strings.ToLower(ev.Host.Name)) {
+		return fmt.Errorf("host.name %.100q: %w", ev.Host.Name, errLimits)
+	}
+	return nil
+}
+
+// fits tells whether one of the patterns matches; no patterns match everything. A host goes by small letters.
+func fits(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if ok, err := path.Match(p, name); ok && err == nil {
+			return true
+		}
+	}
+	return len(patterns) == 0
 }
 
 var errPanic = errors.New("the parser crashed on this line; please report it")
