@@ -33,7 +33,8 @@ type Primer interface {
 // Envelopes is what lines can be wrapped in, by the name that an input says (inputs.Source.Envelope): each takes it off and hands
 // what was inside to the parser of the config.
 var Envelopes = map[string]func(inner Parser, o Options) Parser{
-	"ecs": openECS,
+	"ecs":      openECS,
+	"journald": newJournalEnvelope,
 }
 
 // Set is the parsers of a config. It is safe for concurrent use.
