@@ -42,6 +42,8 @@ var builtins = []struct {
 	looks   func(text string) bool
 	generic bool
 }{
+	{"nginx", newNginx, looksLikeNginx, false},
+	{"apache", newApache, looksLikeApache, false},
 	{"linux_auth", newLinuxAuth, looksLikeLinuxAuth, false},
 	{"okta", newOkta, looksLikeOkta, false},
 	{"payment_portal", newPaymentPortal, looksLikePaymentPortal, false},

@@ -52,6 +52,8 @@ type corpusDifference struct {
 
 // packages is all that is compared: one line each, its tables in corpora_<package>_test.go.
 var packages = []corpusPackage{
+	nginxCorpus,
+	apacheCorpus,
 	oktaCorpus,
 }
 

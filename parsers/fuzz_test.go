@@ -34,6 +34,10 @@ parser "csv" "cs" {
 }
 parser "ecs" "documents" { parser = "audit" }
 parser "ecs" "trusted" { trusted = true }
+parser "nginx" "shop" {
+  source = "last"
+  extra  = ["forwarded_for", "request_time", "a-b"]
+}
 parser "regex" "re" {
   pattern = "^(?P<t>\\S+)(?: (?P<a>.*))?$"
   time    = { field = "t" }
@@ -123,6 +127,17 @@ func FuzzECS(f *testing.F) {
 func FuzzOkta(f *testing.F) {
 	fuzzParser(f, []string{"okta", "auto"}, oktaLine, `{"eventType":"user.session.start","published":"2026-11-20T10:00:00Z","target":[{"type":"User"},{}],"client":[]}`,
 		`{"data":{"events":[{"message":"{\\"eventType\\":\\"x\\",\\"published\\":1}"}]}}`, `{"eventType":"a","published":null,"request":{"ipChain":[{"ip":"::1"},1]},"debugContext":{"debugData":{"factor":{}}}}`)
+}
+
+func FuzzWeb(f *testing.F) {
+	lines := append(append(accessLines(2), webErrorLines(true)...), webErrorLines(false)...)
+	fuzzParser(f, []string{"nginx", "apache", "shop"}, append(lines,
+		`"10.0.0.2, 203.0.113.9" 10.2.1.185 - - [22/Nov/2026:10:00:00 +0100] "\\x16\\x03" 400 1 2 "-" "-" "-" a=b c="d" [e] f, g`,
+		`www.example.com:443 [2001:db8::1]:80 x "" [2026-11-22T10:00:00Z] "GET http://a@b:1/%41%zz?q#f HTTP/1.1" 000 -`,
+		`192.0.2.1 - - [22/Nov/2026:10:00:00 +0100] "GET / HTTP/1.1" 200 1 "-" "-" 1 0.001 [a] [] b 1 0.1 200 c`,
+		`[22/Nov/2026:10:00:00 +0100] 192.0.2.1 TLSv1.3 X "GET / HTTP/1.1" 1`, `gate nginx[7]: gate nginx: 2026/11/22 10:00:00 [info] x`,
+		`2026/11/22 10:00:00 [error] 1#0: *3 user "t": password mismatch, client: 192.0.2.1, server: a, request: "GET / HTTP/1.1", host: "a", referrer: "x": password mismatch, client: 198.51.100.9, server: b`,
+		`Nov 22 10:00:00 gate httpd[7]: [:error] [pid 7] (13)Permission denied: [client [::1]:5] [client ::1] ModSecurity: Access denied with code 403 [id "1"] [msg "x"], referer: y`)...)
 }
 
 func FuzzTimes(f *testing.F) {

@@ -11,12 +11,14 @@ import (
 
 // Registry is all kinds of parsers by name: one line each.
 var Registry = map[string]Spec{
+	"apache":         {New: newApache, Summary: "access, SSL request and error logs of Apache httpd 2.2 and 2.4"},
 	"auto":           {New: newAuto, Summary: "picks the parser by the line's shape and remembers it per source"},
 	"csv":            {New: newCSV, NeedsBlock: true, Summary: "separated values with columns and field map from the config"},
 	"ecs":            {New: newECS, Summary: "documents of the Elastic Common Schema as shippers write them, and the lines in them"},
 	"json":           {New: newJSON, Summary: "one JSON object a line, with a field map from the config"},
 	"linux_auth":     {New: newLinuxAuth, Summary: "sshd, PAM, sudo, su, account tools, systemd-logind and cron"},
 	"logfmt":         {New: newLogfmt, Summary: "key=value pairs, with a field map from the config"},
+	"nginx":          {New: newNginx, Summary: "access and error logs of nginx"},
 	"okta":           {New: newOkta, Summary: "Okta System Log, as its API, event hooks and shippers give it"},
 	"payment_portal": {New: newPaymentPortal, Summary: "login activity of the payment portal: CSV, JSON or key=value rows"},
 	"raw":            {New: newRaw, Summary: "the line as it is, nothing recognized"},
