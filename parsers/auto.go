@@ -14,12 +14,17 @@ import (
 // autoParser finds the parser of each line by its shape. The one that fitted a source's last line is tried first; the generic
 // ones come last and are not remembered, because they take what a special one would understand.
 //
-//	line -> remembered for the source -> blocks of the config -> linux_auth, payment_portal -> json, logfmt -> ErrNoMatch
+//	line -> remembered for the source -> blocks of the config -> linux_auth, payment_portal -> json, logfmt -> syslog -> ErrNoMatch
+//
+// A line with a syslog header is shown whole to the blocks of the config; then its header is taken off and the text goes the same
+// way: an application's parser finds its own lines behind a header. syslog takes what has a header and nobody knows.
 type autoParser struct {
 	body       *conf.Body
+	clock      *syslogClock
 	lookup     func(string) (Parser, error)
 	try        []string // of its block; nil: all
 	candidates []candidate
+	auth       int // index of linux_auth, or -1
 
 	mu      sync.RWMutex
 	sources map[string]int // index of the candidate
@@ -30,6 +35,24 @@ type candidate struct {
 	parser  Parser
 	looks   func(text string) bool
 	generic bool
+	block   bool // of the config
+	behind  bool // takes only what stands behind a syslog header
+	decline bool // linux_auth leaves what it does not know to syslog
+}
+
+// fits says whether the line may be the candidate's own.
+func (c *candidate) fits(line *Line) bool {
+	if c.behind {
+		return line.Header != nil
+	}
+	return c.looks(line.Text)
+}
+
+func (c *candidate) parse(line Line, ev *event.Event) error {
+	if auth, ok := c.parser.(*linuxAuth); ok {
+		return auth.parse(line, ev, c.decline)
+	}
+	return c.parser.Parse(line, ev)
 }
 
 // sniffer is a configured parser that can tell quickly whether a line may be its own.
@@ -50,11 +73,12 @@ var builtins = []struct {
 	{"ecs", newECS, looksLikeECS, false},
 	{"json", newJSON, looksLikeJSON, true},
 	{"logfmt", newLogfmt, looksLikeLogfmt, true},
+	{"syslog", newSyslog, looksLikeSyslog, true},
 }
 
 // newAuto leaves the choice of candidates to choose where there is a Lookup: other blocks may not be there yet.
 func newAuto(_ string, body *conf.Body, o Options) (Parser, error) {
-	p := &autoParser{body: body, lookup: o.Lookup, sources: map[string]int{}}
+	p := &autoParser{body: body, clock: newSyslogClock(o), lookup: o.Lookup, sources: map[string]int{}}
 	if body != nil {
 		p.try = body.Strings("try")
 		body.Close()
@@ -67,8 +91,9 @@ func newAuto(_ string, body *conf.Body, o Options) (Parser, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.candidates = append(p.candidates, candidate{parser, b.looks, b.generic})
+		p.candidates = append(p.candidates, newCandidate(b.name, parser))
 	}
+	p.settle()
 	return p, nil
 }
 
@@ -104,17 +129,35 @@ func (p *autoParser) choose(blocks []string) error {
 			p.candidates = append(p.candidates, newCandidate(name, parser))
 		}
 	}
+	p.settle()
 	return nil
 }
 
+// settle has linux_auth leave to syslog what it does not know, where syslog is there to take it.
+func (p *autoParser) settle() {
+	takes := slices.ContainsFunc(p.candidates, func(c candidate) bool { _, ok := c.parser.(*syslogParser); return ok })
+	p.auth = -1
+	for i := range p.candidates {
+		c := &p.candidates[i]
+		c.decline = takes
+		if _, ok := c.parser.(*linuxAuth); ok && p.auth < 0 {
+			p.auth = i
+		}
+	}
+}
+
 func newCandidate(name string, parser Parser) candidate {
-	c := candidate{parser: parser, looks: func(string) bool { return true }}
+	c := candidate{parser: parser, looks: func(string) bool { return true }, block: true}
+	switch parser.(type) {
+	case *linuxAuth, *syslogParser:
+		c.behind = true
+	}
 	if s, ok := parser.(sniffer); ok {
 		c.looks = s.looks
 	}
 	for _, b := range builtins {
 		if b.name == name {
-			c.looks, c.generic = b.looks, b.generic
+			c.looks, c.generic, c.block = b.looks, b.generic, false
 		}
 	}
 	return c
@@ -132,25 +175,70 @@ func (p *autoParser) Prime(source, first string) {
 	}
 }
 
+// Parse implements Parser.
 func (p *autoParser) Parse(line Line, ev *event.Event) error {
 	last := p.remembered(line.Source)
-	if last >= 0 && p.candidates[last].looks(line.Text) {
-		if err := p.candidates[last].parser.Parse(line, ev); !errors.Is(err, ErrNoMatch) {
+	var l syslogLine
+	if line.Header != nil || !p.clock.split(line.Text, line.Received, &l) {
+		return p.pick(line, ev, last, false)
+	}
+	if last < 0 || p.candidates[last].block {
+		if err := p.pick(line, ev, last, true); !errors.Is(err, ErrNoMatch) {
 			return err
 		}
-		ev.Reset()
 	}
-	for i := range p.candidates {
-		c := &p.candidates[i]
-		if i == last || !c.looks(line.Text) {
+	h := headers.Get().(*Header)
+	defer func() {
+		*h = Header{}
+		headers.Put(h)
+	}()
+	h.take(&l)
+	text := line
+	text.Text, text.Header = l.message, h
+	err := p.pick(text, ev, last, false)
+	if errors.Is(err, ErrNoMatch) {
+		return p.pick(line, ev, last, false)
+	}
+	if err == nil {
+		if ev.Syslog == nil && l.priority >= 0 { // what stands in a file without one has been through no network
+			*ev.NeedSyslog() = h.Syslog
+			if l.version == "" {
+				ev.Syslog.Hostname, ev.Syslog.AppName, ev.Syslog.ProcID = "", "", ""
+			}
+		}
+		l.complete(ev, h, line.Received)
+	}
+	return err
+}
+
+// pick tries the candidates, or only the blocks of the config. The one that fitted the source's last line comes first, but behind a header
+// linux_auth does: it goes by the program, and what an attacker gets into the text of sshd may have any shape.
+func (p *autoParser) pick(line Line, ev *event.Event, last int, blocks bool) error {
+	auth := -1
+	if line.Header != nil && !blocks {
+		auth = p.auth
+	}
+	for n := -2; n < len(p.candidates); n++ {
+		i := n
+		switch n {
+		case -2:
+			i = auth
+		case -1:
+			i = last
+		}
+		if i < 0 || n >= 0 && (i == auth || i == last) || n == -1 && i == auth {
 			continue
 		}
-		err := c.parser.Parse(line, ev)
+		c := &p.candidates[i]
+		if blocks && !c.block || !c.fits(&line) {
+			continue
+		}
+		err := c.parse(line, ev)
 		if errors.Is(err, ErrNoMatch) {
 			ev.Reset()
 			continue
 		}
-		if err == nil && !c.generic {
+		if err == nil && !c.generic && i != last {
 			p.remember(line.Source, i)
 		}
 		return err

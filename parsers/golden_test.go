@@ -121,7 +121,7 @@ func TestRegistryIsComplete(t *testing.T) {
 		}
 	}
 	page := ""
-	for _, name := range []string{"ecs", "generic", "payment_portal", "linux_auth", "nginx", "apache", "okta"} {
+	for _, name := range []string{"ecs", "generic", "syslog", "payment_portal", "linux_auth", "nginx", "apache", "okta"} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", "parsers", name+".md"))
 		if err != nil {
 			t.Fatal(err)

@@ -38,24 +38,37 @@ func newLinuxAuth(_ string, body *conf.Body, o Options) (Parser, error) {
 func (p *linuxAuth) Dataset() string { return linuxAuthDataset }
 
 // Parse implements Parser.
-func (p *linuxAuth) Parse(line Line, ev *event.Event) error {
+func (p *linuxAuth) Parse(line Line, ev *event.Event) error { return p.parse(line, ev, false) }
+
+// parse declines, where it is told to, messages of programs that are none of this parser's.
+func (p *linuxAuth) parse(line Line, ev *event.Event, decline bool) error {
 	var l syslogLine
-	if !p.clock.split(line.Text, line.Received, &l) {
+	if h := line.Header; h != nil {
+		l = syslogLine{host: h.Hostname, program: h.Program, module: h.Module, pid: h.PID, message: line.Text, untagged: h.Program == ""}
+		ev.Time, ev.Host.Name, ev.Process.Name, ev.Process.PID, ev.Message = h.Time, l.host, l.program, l.pid, l.message
+	} else if !p.clock.split(line.Text, line.Received, &l) {
 		return ErrNoMatch
+	} else {
+		l.fill(ev, line.Received)
 	}
 	ev.Dataset, ev.Parser = linuxAuthDataset, "linux_auth"
-	l.fill(ev, line.Received)
 	ev.Realm = l.host
 	text := l.message
 	if l.untagged {
 		untaggedLine(ev, text)
+		if decline && ev.Code == "" {
+			return ErrNoMatch
+		}
 		return nil
 	}
 	if rest, ok := strings.CutPrefix(text, "message repeated "); ok {
 		text = repeated(ev, text, rest)
 	}
-	if authText(ev, &l, text) == unknownText {
+	switch v := authText(ev, &l, text); {
+	case v == unknownText:
 		ev.Tag("unrecognized-message")
+	case v == notCovered && decline:
+		return ErrNoMatch
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ var Registry = map[string]Spec{
 	"payment_portal": {New: newPaymentPortal, Summary: "login activity of the payment portal: CSV, JSON or key=value rows"},
 	"raw":            {New: newRaw, Summary: "the line as it is, nothing recognized"},
 	"regex":          {New: newRegex, NeedsBlock: true, Summary: "an expression with named groups and a field map from the config"},
+	"syslog":         {New: newSyslog, Summary: "any syslog message: its header, and the text as it is"},
 }
 
 // Primer is a parser that wants the first line of a source (of a file: at offset 0) before any of its lines is parsed: after
@@ -35,6 +36,7 @@ type Primer interface {
 // Envelopes is what lines can be wrapped in, by the name that an input says (inputs.Source.Envelope): each takes it off and hands
 // what was inside to the parser of the config.
 var Envelopes = map[string]func(inner Parser, o Options) Parser{
+	"syslog":   newSyslogEnvelope,
 	"ecs":      openECS,
 	"journald": newJournalEnvelope,
 }

@@ -29,6 +29,9 @@ type syslogLine struct {
 	data         string // structured data of RFC 5424, as it stands
 	untagged     bool   // no program was found: message is all after the host
 	isoTimestamp bool
+	noTime       bool   // time is none of the line's
+	unsynced     bool   // the device says that its clock is not synchronized
+	sequence     string // Cisco's sequence number
 }
 
 // split takes the line apart; false says that it has no syslog header.
@@ -114,7 +117,8 @@ func (l *syslogLine) splitTag(s string) {
 			l.noTag(s)
 			return
 		}
-		l.pid = parseLong(s[i+1 : i+end])
+		l.procID = s[i+1 : i+end]
+		l.pid = parseLong(l.procID)
 		rest = strings.TrimPrefix(s[i+end+1:], ":")
 	default:
 		v := i + 1
@@ -156,7 +160,7 @@ func (c *syslogClock) splitRFC5424(s string, received event.Time, l *syslogLine)
 	l.version, s, _ = strings.Cut(s, " ")
 	stamp, s, _ = strings.Cut(s, " ")
 	if n, ok := c.isoTime(stamp, &l.time); stamp == "-" {
-		l.time = received
+		l.time, l.noTime = received, true
 	} else if !ok || n != len(stamp) {
 		return false
 	}
@@ -179,12 +183,7 @@ func (c *syslogClock) splitRFC5424(s string, received event.Time, l *syslogLine)
 			*f = ""
 		}
 	}
-	if l.appName == "" {
-		l.untagged = true
-	} else {
-		l.setProgram(l.appName)
-	}
-	l.pid = parseLong(l.procID)
+	l.named()
 	return true
 }
 
@@ -215,55 +214,6 @@ func structuredDataLen(s string) int {
 	return i
 }
 
-// structuredJSON renders structured data as {"id":{"name":"value"}}. It allocates; programs that log about access
-// seldom send any.
-func structuredJSON(s string) event.Raw {
-	b := append(make([]byte, 0, 2*len(s)), '{')
-	for len(s) > 1 && s[0] == '[' {
-		s = s[1:]
-		n := strings.IndexAny(s, " ]")
-		if n < 0 {
-			break
-		}
-		if len(b) > 1 {
-			b = append(b, ',')
-		}
-		b = append(event.AppendQuoted(b, s[:n]), ':', '{')
-		s = s[n:]
-		for first := true; len(s) > 0 && s[0] == ' '; first = false {
-			s = strings.TrimLeft(s, " ")
-			name, value, ok := strings.Cut(s, `="`)
-			if !ok {
-				s = ""
-				break
-			}
-			if !first {
-				b = append(b, ',')
-			}
-			b = append(event.AppendQuoted(b, name), ':')
-			end := 0
-			for end < len(value) && value[end] != '"' {
-				if value[end] == '\\' {
-					end++
-				}
-				end++
-			}
-			end = min(end, len(value))
-			text := value[:end]
-			if strings.IndexByte(text, '\\') >= 0 {
-				text = unescapeData.Replace(text)
-			}
-			b = event.AppendQuoted(b, text)
-			s = value[min(end+1, len(value)):]
-		}
-		b = append(b, '}')
-		s = strings.TrimPrefix(s, "]")
-	}
-	return event.Raw(append(b, '}'))
-}
-
-var unescapeData = strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\]`, `]`)
-
 // fill sets what the header says.
 func (l *syslogLine) fill(ev *event.Event, received event.Time) {
 	ev.Time = l.time
@@ -280,10 +230,7 @@ func (l *syslogLine) fill(ev *event.Event, received event.Time) {
 		return
 	}
 	y := ev.NeedSyslog()
-	facility, severity := l.priority>>3, l.priority&7
-	y.Priority = event.LongOf(int64(l.priority))
-	y.FacilityCode, y.FacilityName = event.LongOf(int64(facility)), facilityNames[facility]
-	y.SeverityCode, y.SeverityName = event.LongOf(int64(severity)), severityNames[severity]
+	l.rank(y)
 	y.Version, y.MsgID = l.version, l.msgID
 	if l.version != "" {
 		y.Hostname, y.AppName, y.ProcID = l.host, l.appName, l.procID
@@ -291,6 +238,17 @@ func (l *syslogLine) fill(ev *event.Event, received event.Time) {
 	if l.data != "" {
 		y.StructuredData = structuredJSON(l.data)
 	}
+}
+
+// rank sets what the priority says.
+func (l *syslogLine) rank(y *event.Syslog) {
+	if l.priority < 0 {
+		return
+	}
+	facility, severity := l.priority>>3, l.priority&7
+	y.Priority = event.LongOf(int64(l.priority))
+	y.FacilityCode, y.FacilityName = event.LongOf(int64(facility)), facilityNames[facility]
+	y.SeverityCode, y.SeverityName = event.LongOf(int64(severity)), severityNames[severity]
 }
 
 // Names as syslog.conf has them; codes of RFC 5424 6.2.1.
