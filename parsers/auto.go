@@ -69,6 +69,7 @@ var builtins = []struct {
 	{"apache", newApache, looksLikeApache, false},
 	{"linux_auth", newLinuxAuth, looksLikeLinuxAuth, false},
 	{"okta", newOkta, looksLikeOkta, false},
+	{"auth0", newAuth0, looksLikeAuth0, false},
 	{"payment_portal", newPaymentPortal, looksLikePaymentPortal, false},
 	{"ecs", newECS, looksLikeECS, false},
 	{"json", newJSON, looksLikeJSON, true},

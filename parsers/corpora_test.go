@@ -31,6 +31,8 @@ type corpusPackage struct {
 	streams []string
 	// actions is our event.action for theirs; "" is an event of which we say no more than its code.
 	actions map[string]string
+	// detail is appended to their action before it is looked up, where ours goes by more than their word; nil: nothing.
+	detail func(word, line string) string
 	// mapped is the field of ours that holds what a field of the source's own namespace does.
 	mapped map[string]string
 	// left is why a field is not compared; a key that ends in ".*" stands for all fields below it.
@@ -55,6 +57,7 @@ var packages = []corpusPackage{
 	nginxCorpus,
 	apacheCorpus,
 	oktaCorpus,
+	auth0Corpus,
 }
 
 // leastShare is how much of the comparable fields has to be equal.
@@ -158,9 +161,13 @@ func (c *comparison) document(t *testing.T, at, line string, theirs, ours map[st
 	for _, field := range slices.Sorted(maps.Keys(theirs)) {
 		want := theirs[field]
 		if field == "event.action" {
-			action, ok := c.actions[want[0]]
+			word := want[0]
+			if c.detail != nil {
+				word += c.detail(word, line)
+			}
+			action, ok := c.actions[word]
 			if !ok {
-				c.unlisted["event.action "+want[0]] = true
+				c.unlisted["event.action "+word] = true
 				continue
 			}
 			want = []string{action}

@@ -140,6 +140,11 @@ func FuzzWeb(f *testing.F) {
 		`Nov 22 10:00:00 gate httpd[7]: [:error] [pid 7] (13)Permission denied: [client [::1]:5] [client ::1] ModSecurity: Access denied with code 403 [id "1"] [msg "x"], referer: y`)...)
 }
 
+func FuzzAuth0(f *testing.F) {
+	fuzzParser(f, []string{"auth0", "auto"}, auth0Line, `{"log_id":"1","data":{"type":"s","date":"x","details":{"error":[],"request":{"auth":1}}}}`,
+		`{"data":{"type":"sapi","date":1768039200,"details":{"request":{"method":"delete","path":"/api/v2/users/x/y"},"response":{"statusCode":"a"}}}}`)
+}
+
 func FuzzTimes(f *testing.F) {
 	f.Add("2026-01-10T10:00:00.123+02:00", "2006-01-02 15:04:05")
 	f.Add("Feb 29 10:00:00", "syslog")

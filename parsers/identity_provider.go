@@ -181,3 +181,8 @@ func memberOf(object gjson.Result, key string) (found gjson.Result) {
 	})
 	return found
 }
+
+// hasMembers says that a value is an object that is not empty.
+func hasMembers(v gjson.Result) bool {
+	return v.IsObject() && v.Raw[skipSpace(v.Raw, 1)] != '}'
+}

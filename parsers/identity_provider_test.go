@@ -90,3 +90,37 @@ func TestIdentityHostile(t *testing.T) {
 		}
 	}
 }
+
+// auth0Line is a login as log streams give it.
+const auth0Line = `{"log_id":"90020261120100000000000000000000000001","data":{"date":"2026-11-20T10:00:00.123Z","type":"s","connection":"Username-Password-Authentication","connection_id":"con_1",` +
+	`"client_id":"AbCdEf","client_name":"Example App","ip":"203.0.113.9","user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0",` +
+	`"details":{"prompts":[{"name":"login","flow":"universal-login","elapsedTime":10076}],"initiatedAt":1795168800000,"completedAt":1795168800100,"elapsedTime":100,"session_id":"sess1","stats":{"loginsCount":4}},` +
+	`"hostname":"acme.eu.auth0.com","tenant_name":"acme","user_id":"auth0|61","user_name":"alice@example.com","strategy":"auth0","strategy_type":"database","log_id":"90020261120100000000000000000000000001"}}`
+
+func BenchmarkAuth0(b *testing.B) { benchmarkLine(b, "auth0", auth0Line) }
+
+// What the table of type codes promises: each has a name; what Auth0 calls failed is a failure; what is about an account has a user.target.
+func TestAuth0Types(t *testing.T) {
+	p, err := newAuth0("", nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ev event.Event
+	for code, typ := range auth0Types {
+		ev.Reset()
+		line := `{"type":"` + code + `","date":"2026-11-20T10:00:00Z","log_id":"1","user_id":"auth0|61"}`
+		if err := p.Parse(Line{Text: line, Received: received}, &ev); err != nil {
+			t.Fatal(err)
+		}
+		if typ.name == "" || ev.Message != typ.name || ev.Code != code || ev.Outcome == "" {
+			t.Errorf("%s: message %q, outcome %q", code, ev.Message, ev.Outcome)
+		}
+		says := strings.HasSuffix(code, "_failed") || strings.HasSuffix(code, "_failure") || strings.HasPrefix(typ.name, "Failed")
+		if says != (ev.Outcome == event.Failure) && says {
+			t.Errorf("%s: %s has outcome %s", code, typ.name, ev.Outcome)
+		}
+		if iam := ev.Action.Info().Category == "iam"; iam && ev.UserTarget == nil && typ.flags&(auth0API|auth0Service) == 0 {
+			t.Errorf("%s: %s has no user.target", code, ev.Action)
+		}
+	}
+}

@@ -259,10 +259,10 @@ func (w *oktaWalk) setTargets(v gjson.Result) {
 // changes reads {"from":{...},"to":{...}} of a target.
 func (w *oktaWalk) changes(v gjson.Result) {
 	from, to := memberOf(v, "from"), memberOf(v, "to")
-	if from.IsObject() {
+	if hasMembers(from) {
 		w.old = from.Raw
 	}
-	if to.IsObject() {
+	if hasMembers(to) {
 		w.new = to.Raw
 	}
 }
