@@ -162,7 +162,7 @@ func (p *apacheParser) client(s string, ev *event.Event) (rest string) {
 		if ev.Source.IP == "" {
 			host, port := hostPort(address)
 			if event.ValidIP(host) {
-				ev.Source.IP, ev.Source.Port = host, port
+				ev.Source.IP, ev.Source.Port = plainIP(host), port
 			} else if isHostName(host) {
 				ev.Source.Domain, ev.Source.Port = host, port
 			} else {

@@ -364,7 +364,7 @@ func (a *accessLog) source(list string, ev *event.Event) {
 			chosen, port = host, itemPort
 		}
 	}
-	ev.Source.IP, ev.Source.Port = chosen, port
+	ev.Source.IP, ev.Source.Port = plainIP(chosen), port
 	switch {
 	case chosen != "" || name == "":
 	case strings.IndexByte(name, ':') < 0:
@@ -375,6 +375,14 @@ func (a *accessLog) source(list string, ev *event.Event) {
 	if count > 1 {
 		ev.Label("forwarded_for", list)
 	}
+}
+
+// plainIP takes the form of IPv6 off an address of IPv4 (::ffff:192.0.2.1), so that both count as one.
+func plainIP(s string) string {
+	if len(s) > 7 && strings.EqualFold(s[:7], "::ffff:") && isIPv4(s[7:]) {
+		return s[7:]
+	}
+	return s
 }
 
 var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598

@@ -245,7 +245,7 @@ func (f *nginxFields) set(key, value string) bool {
 func (f *nginxFields) fill(ev *event.Event) {
 	host, port := hostPort(f.client)
 	if event.ValidIP(host) {
-		ev.Source.IP, ev.Source.Port = host, port
+		ev.Source.IP, ev.Source.Port = plainIP(host), port
 	} else {
 		ev.Label("client", f.client)
 	}
