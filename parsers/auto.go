@@ -70,6 +70,7 @@ var builtins = []struct {
 	{"linux_auth", newLinuxAuth, looksLikeLinuxAuth, false},
 	{"okta", newOkta, looksLikeOkta, false},
 	{"auth0", newAuth0, looksLikeAuth0, false},
+	{"auth_service", newAuthService, looksLikeAuthService, false},
 	{"payment_portal", newPaymentPortal, looksLikePaymentPortal, false},
 	{"ecs", newECS, looksLikeECS, false},
 	{"json", newJSON, looksLikeJSON, true},

@@ -28,6 +28,9 @@ const (
 // "new", what was removed only "old". "" where nothing changed.
 func changesOf(old, new string) event.Raw {
 	var c changeList
+	var space [8]change
+	var paths [192]byte
+	c.entries, c.paths = space[:0], paths[:0]
 	c.both(presentJSON(old), presentJSON(new), 0)
 	return c.raw()
 }
@@ -37,6 +40,9 @@ func changesOf(old, new string) event.Raw {
 // [" "]], of which the removed elements become "old" and the added ones "new". Any other value is the new one.
 func changesFromDiff(diff string) event.Raw {
 	var c changeList
+	var space [8]change
+	var paths [192]byte
+	c.entries, c.paths = space[:0], paths[:0]
 	if diff = presentJSON(diff); diff != "" {
 		c.diff(diff, 0)
 	}

@@ -13,6 +13,7 @@ import (
 var Registry = map[string]Spec{
 	"apache":         {New: newApache, Summary: "access, SSL request and error logs of Apache httpd 2.2 and 2.4"},
 	"auth0":          {New: newAuth0, Summary: "Auth0 tenant logs, as its API and log streams give them"},
+	"auth_service":   {New: newAuthService, Summary: "logs of the auth service: audit, event, job, notification, session and grant rows of JSON"},
 	"auto":           {New: newAuto, Summary: "picks the parser by the line's shape and remembers it per source"},
 	"csv":            {New: newCSV, NeedsBlock: true, Summary: "separated values with columns and field map from the config"},
 	"ecs":            {New: newECS, Summary: "documents of the Elastic Common Schema as shippers write them, and the lines in them"},
