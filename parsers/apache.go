@@ -42,11 +42,14 @@ func (p *apacheParser) Parse(line Line, ev *event.Event) error {
 	}
 	var l syslogLine
 	if mayHaveHeader(line.Text) && p.clock.split(line.Text, line.Received, &l) {
-		if !p.text(l.message, line.Received, l.time, true, ev) {
+		if !belongs(l.program, l.message) || !p.text(l.message, line.Received, l.time, true, ev) {
 			return ErrNoMatch
 		}
 		l.around(ev, line.Received)
 		return nil
+	}
+	if line.Header != nil && !belongs(line.Header.Program, line.Text) {
+		return ErrNoMatch
 	}
 	if p.text(line.Text, line.Received, headed, line.Header != nil, ev) {
 		return nil

@@ -144,6 +144,34 @@ func TestWebHostile(t *testing.T) {
 	}
 }
 
+// Behind a syslog header, another program's text that holds an access line stays that program's; a tag of one's own is no hindrance.
+func TestWebHeader(t *testing.T) {
+	const access = ` [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 1`
+	for _, c := range []struct {
+		program, text string
+		ours          bool
+	}{
+		{"nginx", "192.0.2.1 - -" + access, true},
+		{"shop", "192.0.2.1 - -" + access, true},
+		{"shop", `"192.0.2.1, 192.0.2.2" 192.0.2.3 - -` + access, true},
+		{"httpd", "client.example.org - -" + access, true},
+		{"sshd", "Invalid user x" + access + " from 192.0.2.1 port 22", false},
+		{"sudo", "a.b : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/x" + access, false},
+	} {
+		for _, name := range []string{"nginx", "apache"} {
+			p := newWeb(t, name, Options{})
+			var ev event.Event
+			if err := p.Parse(Line{Text: c.text, Received: received, Header: &Header{Program: c.program}}, &ev); (err == nil) != c.ours {
+				t.Errorf("%s, %s behind a header: %v", name, c.text, err)
+			}
+			ev.Reset()
+			if err := p.Parse(Line{Text: "Nov 22 10:00:00 gate " + c.program + "[7]: " + c.text, Received: received}, &ev); (err == nil) != c.ours {
+				t.Errorf("%s, %s with its header: %v", name, c.text, err)
+			}
+		}
+	}
+}
+
 // Lines made to be slow are not.
 func TestWebHostileTime(t *testing.T) {
 	const size = 64 << 10

@@ -38,11 +38,14 @@ func (p *nginxParser) Parse(line Line, ev *event.Event) error {
 	var l syslogLine
 	text := line.Text
 	if mayHaveHeader(text) && p.clock.split(text, line.Received, &l) {
-		if !p.text(l.message, line.Received, ev) {
+		if !belongs(l.program, l.message) || !p.text(l.message, line.Received, ev) {
 			return ErrNoMatch
 		}
 		l.around(ev, line.Received)
 		return nil
+	}
+	if line.Header != nil && !belongs(line.Header.Program, text) {
+		return ErrNoMatch
 	}
 	if p.text(text, line.Received, ev) {
 		return nil
@@ -74,6 +77,22 @@ func mayHaveHeader(s string) bool {
 		return false
 	}
 	return s[0] == '<' || s[3] == ' ' && monthOf(s) != 0 || s[10] == 'T' && s[4] == '-' && s[7] == '-'
+}
+
+// belongs says whether a text behind a syslog header may be a web server's. Any program's text can hold what looks like an access line,
+// such as a user name in one of sshd; where the program is none of ours, the text has to begin with an address, a date or a bracket.
+func belongs(program, text string) bool {
+	if program == "" || program == "nginx" || isHTTPD(program) {
+		return true
+	}
+	first, _ := nextWord(text)
+	if first == "" {
+		return false
+	}
+	if first = strings.Trim(first, `",`); first == "" || first[0] == '[' || len(first) == 10 && first[4] == '/' {
+		return true
+	}
+	return isClientAddress(first)
 }
 
 // around sets what a syslog header says of a text that has been parsed: the text's own time, message and process stay.
