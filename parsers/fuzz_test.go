@@ -160,3 +160,7 @@ func FuzzTimes(f *testing.F) {
 		}
 	})
 }
+
+func FuzzDaemons(f *testing.F) {
+	fuzzParser(f, []string{"daemons", "linux_auth"}, daemonSeeds...)
+}

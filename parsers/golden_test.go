@@ -121,7 +121,7 @@ func TestRegistryIsComplete(t *testing.T) {
 		}
 	}
 	page := ""
-	for _, name := range []string{"auth_service", "ecs", "generic", "syslog", "payment_portal", "linux_auth", "nginx", "apache", "okta", "auth0"} {
+	for _, name := range []string{"auth_service", "daemons", "ecs", "generic", "syslog", "payment_portal", "linux_auth", "nginx", "apache", "okta", "auth0"} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", "parsers", name+".md"))
 		if err != nil {
 			t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 //	                                   login, ftpd linux_auth_login.go
 //	                                   logind      linux_auth_session.go
 //	                                   cron        linux_auth_cron.go
+//	                                   dovecot ... linux_auth_daemons.go and its kin
 //
 // What it promises: each line with a syslog header is exactly one event; nothing is allocated per line; names that an
 // attacker chose ("x from 192.0.2.1 port 1") move no field, because texts are read from the side that the server writes.
@@ -175,7 +176,7 @@ func authText(ev *event.Event, l *syslogLine, text string) verdict {
 	if strings.HasPrefix(text, "authentication failure; ") {
 		return known(pamText(ev, pamOrigin{service: program}, text))
 	}
-	return notCovered
+	return daemonText(ev, l, text)
 }
 
 // say sets what the form of a text means and returns true, so that a form is one line of code.

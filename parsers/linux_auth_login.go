@@ -207,11 +207,15 @@ func vsftpdText(ev *event.Event, s string) bool {
 		}
 		return note(ev, "vsftpd.message")
 	}
-	a, _, _ := strings.Cut(client, `"`)
+	a, rest, _ := strings.Cut(client, `"`)
 	address(ev, a)
 	switch what {
 	case "FAIL LOGIN":
-		return refuse(ev, "vsftpd.failed", event.LoginDetail, reasonBadPassword)
+		reason := reasonBadPassword
+		if why, said := strings.CutPrefix(rest, `, "`); said {
+			reason = strings.TrimSuffix(why, `"`)
+		}
+		return refuse(ev, "vsftpd.failed", event.LoginDetail, reason)
 	case "OK LOGIN":
 		return say(ev, "vsftpd.succeeded", event.Login, event.Success)
 	case "CONNECT":

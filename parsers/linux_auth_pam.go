@@ -67,7 +67,7 @@ const (
 
 func roleOf(service string) role {
 	switch service {
-	case "sshd", "login", "remote":
+	case "sshd", "login", "remote", "dovecot", "proftpd", "pure-ftpd":
 		return roleServer
 	case "sudo", "sudo-i", "su", "su-l", "runuser", "runuser-l", "doas", "pkexec", "polkit-1", "cron", "crond", "crontab", "atd",
 		"systemd-user", "passwd", "chpasswd", "chfn", "chsh", "chage", "useradd", "usermod", "userdel", "groupadd", "groupmod",

@@ -216,7 +216,8 @@ func TestLinuxAuthCodesAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	code := regexp.MustCompile(`"((?:sshd|sftp|pam|sudo|doas|su|pkexec|polkit|account|login|ftpd|vsftpd|klogind|xinetd|telnetd|dropbear|gdm|` +
-		`logind|systemd|cron|anacron|atd|run_parts|syslog)\.[a-z_]+)"`)
+		`logind|systemd|cron|anacron|atd|run_parts|syslog|dovecot|postfix|postscreen|cyrus|courier|exim|proftpd|pureftpd|mysqld|mongod|asterisk|` +
+		`openvpn|named|webmin|fail2ban|auditd)\.[a-z_]+)"`)
 	found := 0
 	for _, name := range sources {
 		if strings.HasSuffix(name, "_test.go") {

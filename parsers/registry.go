@@ -16,6 +16,7 @@ var Registry = map[string]Spec{
 	"auth_service":   {New: newAuthService, Summary: "logs of the auth service: audit, event, job, notification, session and grant rows of JSON"},
 	"auto":           {New: newAuto, Summary: "picks the parser by the line's shape and remembers it per source"},
 	"csv":            {New: newCSV, NeedsBlock: true, Summary: "separated values with columns and field map from the config"},
+	"daemons":        {New: newDaemons, Summary: "mail, FTP, database, VPN, telephony and proxy daemons' own logs, auditd, fail2ban: their login lines"},
 	"ecs":            {New: newECS, Summary: "documents of the Elastic Common Schema as shippers write them, and the lines in them"},
 	"json":           {New: newJSON, Summary: "one JSON object a line, with a field map from the config"},
 	"linux_auth":     {New: newLinuxAuth, Summary: "sshd, PAM, sudo, su, account tools, systemd-logind and cron"},
