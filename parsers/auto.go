@@ -74,6 +74,7 @@ var builtins = []struct {
 	{"auth_service", newAuthService, looksLikeAuthService, false},
 	{"payment_portal", newPaymentPortal, looksLikePaymentPortal, false},
 	{"ecs", newECS, looksLikeECS, false},
+	{"user_activity", newUserActivity, looksLikeUserActivity, false},
 	{"json", newJSON, looksLikeJSON, true},
 	{"logfmt", newLogfmt, looksLikeLogfmt, true},
 	{"syslog", newSyslog, looksLikeSyslog, true},
@@ -296,7 +297,7 @@ func (p *portalParser) looks(text string) bool { return looksLikePortal(text, p.
 // looksLikePortal wants the portal's own columns or keys.
 func looksLikePortal(text string, format csvFormat, times *timeReader) bool {
 	text = trimBOM(strings.TrimSpace(text))
-	switch portalShape(text) {
+	switch shapeOf(text) {
 	case shapeJSON:
 		return hasKey(text, "entry") && hasKey(text, "status")
 	case shapePairs:

@@ -145,6 +145,12 @@ func FuzzAuth0(f *testing.F) {
 		`{"data":{"type":"sapi","date":1768039200,"details":{"request":{"method":"delete","path":"/api/v2/users/x/y"},"response":{"statusCode":"a"}}}}`)
 }
 
+func FuzzUserActivity(f *testing.F) {
+	fuzzParser(f, []string{"user_activity", "auto"}, `{"event":"mfa","action":"verify","status":"failed","user":{"id":7,"email":"bob@example.com"},"details":{"ip":"203.0.113.9","old":{"a":1}},"roles":["admin"]}`,
+		"timestamp=2026-01-10T10:00:00Z event=login.failed user=bob role=[x old={ ip=203.0.113.9 reason=Invalid password", "Date/Time,User,Event,Status,IP Address,Details",
+		"2026-01-10 10:00:00,bob,Login Failed,Failure,203.0.113.9,Invalid password", `{"event":"","user":"\u0000"}`)
+}
+
 func FuzzTimes(f *testing.F) {
 	f.Add("2026-01-10T10:00:00.123+02:00", "2006-01-02 15:04:05")
 	f.Add("Feb 29 10:00:00", "syslog")

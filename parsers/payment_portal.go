@@ -67,7 +67,7 @@ func (p *portalParser) Parse(line Line, ev *event.Event) error {
 	text := trimBOM(strings.TrimSpace(line.Text))
 	var row portalRow
 	var err error
-	switch portalShape(text) {
+	switch shapeOf(text) {
 	case shapeJSON:
 		if err := checkJSON(text); err != nil {
 			return err
@@ -104,7 +104,7 @@ const (
 	shapePairs
 )
 
-func portalShape(text string) shape {
+func shapeOf(text string) shape {
 	if strings.HasPrefix(text, "{") {
 		return shapeJSON
 	}

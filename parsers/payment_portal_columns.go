@@ -63,13 +63,17 @@ func portalColumn(name string) column {
 
 func newPortalHeader(names []string) *header { return newHeader(names, portalColumn) }
 
-// isPortalHeader says that a line names columns: no cell begins as numbers, times and addresses do, and most are known names.
+// isPortalHeader says that a line names columns: no cell begins as numbers, times and addresses do, and most are known names. One that
+// names a column for the event, and none for the entry, is of another source.
 func isPortalHeader(cells []string) bool {
 	if len(cells) < 3 || startsWithDigit(cells) {
 		return false
 	}
 	h := newPortalHeader(cells)
-	return h.known >= 3 && 2*h.known >= len(cells) && (h.has(colEntry) || h.has(colStatus))
+	if h.known < 3 || 2*h.known < len(cells) {
+		return false
+	}
+	return h.has(colEntry) || h.has(colStatus) && !isActivityHeader(cells)
 }
 
 // portalRow is the text of each column of one row.

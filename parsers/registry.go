@@ -26,6 +26,7 @@ var Registry = map[string]Spec{
 	"payment_portal": {New: newPaymentPortal, Summary: "login activity of the payment portal: CSV, JSON or key=value rows"},
 	"raw":            {New: newRaw, Summary: "the line as it is, nothing recognized"},
 	"regex":          {New: newRegex, NeedsBlock: true, Summary: "an expression with named groups and a field map from the config"},
+	"user_activity":  {New: newUserActivity, Summary: "logins, second factors, passwords, sessions and lock-outs of an application: JSON, key=value or CSV"},
 	"syslog":         {New: newSyslog, Summary: "any syslog message: its header, and the text as it is"},
 }
 
