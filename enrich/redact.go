@@ -18,7 +18,9 @@ import (
 // Redactor takes secrets out of an event before anything is written.
 //
 //	line holds nothing that looks like a secret, no label's key does -> done (the usual case)
-//	else  each text: secrets by key and by pattern -> "[redacted]"; values found by key are remembered
+//	else  each text: secrets by key and by pattern -> "[redacted]"; values found by key are remembered      redact_scan.go
+//	      the same where one member names the secret and another holds it, and through escapes               redact_named.go, redact_encoded.go
+//	      bodies of notifications, paths of addresses: values that stand in a sentence or a segment          redact_notice.go
 //	      each text again: remembered values, however encoded -> "[redacted]"
 //	      chosen fields -> "hmac-<16 hexadecimal digits>", there and wherever else the value stands
 //
@@ -106,12 +108,15 @@ func hashable(id event.FieldID) bool {
 
 // Enrich implements Enricher.
 func (r *Redactor) Enrich(ev *event.Event) {
-	secret := r.suspect(ev)
-	if !secret && len(r.hash) == 0 {
+	secret, notice := r.suspect(ev), mayNotice(ev)
+	if !secret && !notice && len(r.hash) == 0 {
 		return
 	}
 	var w redaction
 	w.r = r
+	if notice {
+		w.notices(ev)
+	}
 	if secret {
 		w.direct = true
 		w.all(ev)
@@ -225,13 +230,18 @@ func (w *redaction) find(s string) string {
 	if at > 0 {
 		s = string(append(out, s[at:]...))
 	}
-	for at := 0; ; {
+	s = w.findEncoded(w.findNamed(s))
+	out, at = nil, 0
+	for {
 		start, end, ok := findCard(s, at)
 		if !ok {
 			break
 		}
-		s = s[:start] + redacted + s[end:]
-		at = start + len(redacted)
+		out = append(append(out, s[at:start]...), redacted...)
+		at = end
+	}
+	if at > 0 {
+		s = string(append(out, s[at:]...))
 	}
 	for _, p := range w.r.patterns {
 		s = w.pattern(p, s)
@@ -391,7 +401,7 @@ func plainText(s string) bool {
 func encodings(v string) []string {
 	q := url.QueryEscape(v)
 	once := jsonInner(v, true)
-	return []string{q, strings.ReplaceAll(q, "+", "%20"), lowerPercent(q), url.PathEscape(v), once, jsonInner(v, false), jsonInner(once, true)}
+	return []string{q, strings.ReplaceAll(q, "+", "%20"), lowerPercent(q), url.PathEscape(v), url.QueryEscape(q), once, jsonInner(v, false), jsonInner(once, true)}
 }
 
 // jsonInner is v as it stands in a JSON text, without the quotes.

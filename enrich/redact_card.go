@@ -3,16 +3,16 @@ package enrich
 // findCard finds the first payment card number (ISO/IEC 7812: issuer ranges in use, 13 to 19 digits, check digit right) at or
 // after from, alone or in groups parted by single blanks or dashes. Every run of 13 bytes is looked at in one place only.
 func findCard(s string, from int) (start, end int, ok bool) {
-	const stride = 12
+	const stride, cardWindow = 12, 64 // of a longer run a piece at a time, with more than a card's length in common
 	for p := from + stride; p < len(s); p += stride {
 		if !cardByte(s[p]) {
 			continue
 		}
 		b, e := p, p+1
-		for b > from && cardByte(s[b-1]) {
+		for b > from && p-b < cardWindow && cardByte(s[b-1]) {
 			b--
 		}
-		for e < len(s) && cardByte(s[e]) {
+		for e < len(s) && e-p < cardWindow && cardByte(s[e]) {
 			e++
 		}
 		if e-b >= 13 {

@@ -62,6 +62,9 @@ func eachRare(ev *event.Event, f func(*string)) {
 			f(s)
 		}
 	}
+	if g := ev.Agent; g != nil {
+		some(&g.ID, &g.Name, &g.Type, &g.Version, &g.EphemeralID)
+	}
 	if g := ev.Syslog; g != nil {
 		some(&g.Hostname, &g.AppName, &g.ProcID, &g.MsgID, &g.Version, &g.FacilityName, &g.SeverityName)
 	}

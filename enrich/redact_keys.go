@@ -28,13 +28,13 @@ const (
 const (
 	partKeys = "password passwd passphrase passcode secret apikey accesskey secretkey privatekey signingkey encryptionkey " +
 		"accesstoken refreshtoken idtoken authtoken sessiontoken bearertoken clientsecret credential credentials authcode " +
-		"verificationcode recoverycode recoverycodes backupcode backupcodes onetimecode otpcode totpcode mfacode"
+		"verificationcode recoverycode recoverycodes backupcode backupcodes onetimecode otpcode totpcode mfacode secretdata codeverifier"
 	wholeKeys = "pwd pass token tokens otp totp hotp pin cvv cvc passwort kennwort motdepasse contrasena senha jwt assertion " +
-		"samlresponse sessionkey phpsessid jsessionid aspnetsessionid connectsid laravelsession xamzsecuritytoken sastoken pgpassfile"
+		"samlresponse sessionkey phpsessid jsessionid aspnetsessionid connectsid laravelsession xamzsecuritytoken xamzsignature xgoogsignature sastoken pgpassfile"
 	headerKeys = "authorization proxyauthorization"
 	cookieKeys = "cookie setcookie cookie2"
 	// trailers may follow a key: password_confirmation, secret_hash, token_value.
-	trailers = "confirmation confirm again repeat hash value plain plaintext old new current encrypted enc digest text"
+	trailers = "confirmation confirm again repeat hash value plain plaintext old new current encrypted enc digest text added deleted removed"
 )
 
 var trailerList = strings.Fields(trailers)
@@ -149,6 +149,7 @@ func (f *foldedKey) fold(word string) bool {
 		c := word[i]
 		switch {
 		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= 0x80:
+			start = start || c < 0x80 && i > 0 && word[i-1] >= 0x80 // bytes that are no text may stand before a name
 		case c >= 'A' && c <= 'Z':
 			next := i+1 < len(word) && word[i+1] >= 'a' && word[i+1] <= 'z'
 			start = start || prevLower || next

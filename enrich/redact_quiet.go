@@ -5,8 +5,11 @@ import "strings"
 // cardClass marks the bytes that a card number is made of; the other bits are those of sees.
 const cardClass = 0x80
 
-// seesEscape is a backslash: before a 'u' it may hide what the scan looks for. Only quiet knows it.
-const seesEscape = seesScheme + 1
+// What only quiet knows: a backslash or '&' may begin an escape that hides what the scan looks for.
+const (
+	seesEscape = seesScheme + 1
+	seesEntity = seesScheme + 2
+)
 
 // classes tells in one look-up what a byte can begin.
 var classes = func() (t [256]uint8) {
@@ -16,7 +19,7 @@ var classes = func() (t [256]uint8) {
 			t[c] |= cardClass
 		}
 	}
-	t['\\'] = seesEscape
+	t['\\'], t['&'] = seesEscape, seesEntity
 	return t
 }()
 
@@ -27,6 +30,7 @@ var classes = func() (t [256]uint8) {
 // A card number has 13 bytes, so it fills two neighbours of the groups of four that the text is cut into.
 func (k *keySet) quiet(s string) bool {
 	cards, before := uint8(0), uint8(0) // before: the class that the four bytes before this group share
+	later := uint8(0)                   // what has to be looked for in all of the text, once
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
 		b := s[i : i+8]
@@ -39,7 +43,7 @@ func (k *keySet) quiet(s string) bool {
 			continue
 		}
 		for j := i; j < i+8; j++ {
-			if c := classes[s[j]] &^ cardClass; c != seesNothing && !k.quietAt(s, j, c) {
+			if c := classes[s[j]] &^ cardClass; c != seesNothing && !k.quietAt(s, j, c, &later) {
 				return false
 			}
 		}
@@ -48,9 +52,12 @@ func (k *keySet) quiet(s string) bool {
 		cards |= before & classes[s[i]] & classes[s[i+1]] & classes[s[i+2]] & classes[s[i+3]]
 	}
 	for ; i < len(s); i++ {
-		if c := classes[s[i]] &^ cardClass; c != seesNothing && !k.quietAt(s, i, c) {
+		if c := classes[s[i]] &^ cardClass; c != seesNothing && !k.quietAt(s, i, c, &later) {
 			return false
 		}
+	}
+	if later&sawEscape != 0 && !k.quietEncoded(s) || later&sawName != 0 && len(k.namedSpans(s)) > 0 {
+		return false
 	}
 	if cards&cardClass == 0 {
 		return true
@@ -59,8 +66,13 @@ func (k *keySet) quiet(s string) bool {
 	return !card
 }
 
+const (
+	sawEscape = 1 << iota
+	sawName
+)
+
 // quietAt looks at one byte of a class. It asks what find asks, after a check that most bytes fail.
-func (k *keySet) quietAt(s string, i int, class uint8) bool {
+func (k *keySet) quietAt(s string, i int, class uint8, later *uint8) bool {
 	prev, next := byte(' '), byte(' ')
 	if i > 0 {
 		prev = s[i-1]
@@ -74,9 +86,17 @@ func (k *keySet) quietAt(s string, i int, class uint8) bool {
 		if next == '/' || k.mayName(s[:i]) {
 			_, ok = k.atSeparator(s, i, i+1, 0)
 		}
+		if !ok && (prev == '"' || prev == '\'' || prev == ' ' || s[i] == '=') {
+			if _, named := k.namingAt(s, i); named {
+				*later |= sawName
+			}
+		}
 	case seesPercent:
 		if next == '3' && i+2 < len(s) && (s[i+2]|32 == 'd' || s[i+2]|32 == 'a') {
 			_, ok = k.atSeparator(s, i, i+3, 0)
+		}
+		if hides(s, i) {
+			*later |= sawEscape
 		}
 	case seesTag:
 		_, ok = k.atTag(s, i)
@@ -89,12 +109,12 @@ func (k *keySet) quietAt(s string, i int, class uint8) bool {
 			_, ok = atJWT(s, i)
 		}
 	case seesAWS:
-		if prev == 'K' || prev == 'S' {
+		if prev == 'K' || prev == 'S' || prev == 'A' {
 			_, ok = atAWS(s, i)
 		}
 	case seesUnderscore:
 		switch prev {
-		case 'p', 'o', 'u', 's', 'r', 't', 'e': // ghp_, github_pat_, sk_live_
+		case 'p', 'o', 'u', 's', 'r', 't', 'e', 'm', 'c', '1': // ghp_, github_pat_, sk_live_, npm_, whsec_, dop_v1_
 			_, ok = atUnderscore(s, i)
 		}
 	case seesScheme:
@@ -103,6 +123,13 @@ func (k *keySet) quietAt(s string, i int, class uint8) bool {
 		}
 	case seesEscape:
 		ok = next == 'u' && strings.HasPrefix(s[i:], `\u00`)
+		if next == 'x' {
+			*later |= sawEscape
+		}
+	case seesEntity:
+		if (next == '#' || next == 'q' || next == 'l' || next == 'a' || next == 'g') && hides(s, i) {
+			*later |= sawEscape
+		}
 	}
 	return !ok
 }

@@ -119,10 +119,25 @@ back:
 		b--
 	}
 	kind, ok := k.match(plainWord(s[b:e]))
+	if !ok {
+		kind, ok = k.phrase(s, b, e)
+	}
 	if !ok || !quoted && notAKey(s, b, e, i, v) {
 		return span{}, false
 	}
 	return valueAt(s, v, i > e && s[i-1] == ' ' || s[i] == ':', quoted, kind, s[i] == '%')
+}
+
+// phrase is for keys of two words, "API Key" and "Recovery Codes"; the second one begins at b.
+func (k *keySet) phrase(s string, b, e int) (keyKind, bool) {
+	first := b - 1
+	for first > 0 && b-first < longestWord && isWord(s[first-1]) {
+		first--
+	}
+	if b == e || first < 0 || first == b-1 || s[b-1] != ' ' {
+		return 0, false
+	}
+	return k.match(s[first:e])
 }
 
 // plainWord takes away what a key may be encoded with.
@@ -217,12 +232,12 @@ func valueAt(s string, v int, blanks, quoted bool, kind keyKind, percent bool) (
 	}
 	var end int
 	switch {
+	case s[at] == '{' || s[at] == '[':
+		end = balanced(s, at)
 	case kind == keyCookie:
 		end = lineEnd(s, at)
 	case kind == keyHeader:
 		end = headerEnd(s, at)
-	case s[at] == '{' || s[at] == '[':
-		end = balanced(s, at)
 	case percent:
 		end = percentEnd(s, at)
 	default:
@@ -250,6 +265,11 @@ func closing(s string, from int, quote byte, slashes int) int {
 			run++
 			continue
 		case quote:
+			if quote == '\'' && slashes == 0 && j+1 < len(s) && s[j+1] == '\'' && j > from { // SQL doubles it
+				j++
+				run = 0
+				continue
+			}
 			if run%(2*(slashes+1)) == slashes {
 				return j - slashes
 			}
@@ -276,7 +296,7 @@ func headerEnd(s string, at int) int {
 	}
 	switch scheme := strings.ToLower(s[at : at+word]); {
 	case scheme == "digest" || strings.HasPrefix(scheme, "aws4-"):
-		return lineEnd(s, at)
+		return parametersEnd(s, at+word)
 	case scheme == "basic" || scheme == "bearer" || scheme == "negotiate" || scheme == "ntlm" || scheme == "token" || scheme == "apikey":
 		next := at + word + 1
 		for next < len(s) && s[next] == ' ' {
@@ -285,6 +305,35 @@ func headerEnd(s string, at int) int {
 		return tokenEnd(s, next)
 	}
 	return tokenEnd(s, at)
+}
+
+// parametersEnd takes name=value and name="value", separated by commas.
+func parametersEnd(s string, at int) int {
+	for {
+		for at < len(s) && (s[at] == ' ' || s[at] == ',') {
+			at++
+		}
+		eq := at
+		for eq < len(s) && (isTokenByte(s[eq]) || s[eq] == '-' || s[eq] == '_') {
+			eq++
+		}
+		if eq == at || eq+1 >= len(s) || s[eq] != '=' {
+			return at
+		}
+		q := eq + 1
+		for q < len(s) && s[q] == '\\' {
+			q++
+		}
+		if q < len(s) && s[q] == '"' {
+			at = min(closing(s, q+1, '"', q-eq-1)+q-eq, len(s))
+		} else {
+			for at = eq + 1; at < len(s) && s[at] > ' ' && s[at] != ',' && s[at] != '"' && s[at] != '\''; at++ {
+			}
+		}
+		if at >= len(s) || s[at] != ',' {
+			return at
+		}
+	}
 }
 
 // balanced takes a JSON list or object, to the end of the text where it has none.
@@ -305,7 +354,7 @@ func balanced(s string, at int) int {
 			}
 		}
 	}
-	return tokenEnd(s, at+1)
+	return len(s)
 }
 
 // tokenEnd takes an unquoted value: up to white space or a quote, and up to a separator where the next key or the end follows.
@@ -366,11 +415,10 @@ func (k *keySet) atTag(s string, i int) (span, bool) {
 		name = name[:blank]
 	}
 	kind, ok := k.match(name)
-	end := strings.IndexByte(s[i:], '<')
-	if !ok || name[0] == '/' || end < 0 {
+	if !ok || name[0] == '/' || s[i-1] == '/' {
 		return span{}, false
 	}
-	return filled(s, span{start: i + 1, end: i + end, kind: kind, byKey: true})
+	return content(s, i, kind)
 }
 
 // commandFlags are options that carry a password, by the commands that have them.
@@ -383,6 +431,7 @@ var commandFlags = []struct {
 	{'p', []string{"sshpass"}, true},
 	{'p', []string{"sshpass", "useradd", "usermod", "mongo"}, false},
 	{'a', []string{"redis-cli"}, false},
+	{'k', []string{"openssl"}, false},
 	{'w', []string{"ldap"}, false},
 	{'u', []string{"curl"}, false},
 }
@@ -391,7 +440,7 @@ var commandFlags = []struct {
 func (k *keySet) atDash(s string, i int) (span, bool) {
 	rest := s[i:]
 	switch {
-	case strings.HasPrefix(rest, "-----BEGIN "):
+	case strings.HasPrefix(rest, "-----BEGIN"):
 		return pem(s, i)
 	case i >= 4 && s[i-4:i-1] == "xox":
 		return tokenAt(s, i-4, i+1, 10, "-")
@@ -407,7 +456,7 @@ func (k *keySet) atDash(s string, i int) (span, bool) {
 		if j+1 >= len(rest) || rest[j] != ' ' || rest[j+1] == '-' || rest[j+1] == ' ' {
 			return span{}, false
 		}
-		if rest[2:j] == "user" && strings.Contains(s[:i], "curl") {
+		if rest[2:j] == "user" && strings.Contains(s[max(0, i-longestCommand):i], "curl") {
 			return afterColon(s, i+j+1)
 		}
 		if kind, ok := k.match(rest[2:j]); ok {
@@ -431,8 +480,11 @@ func (k *keySet) atDash(s string, i int) (span, bool) {
 	return span{}, false
 }
 
+const longestCommand = 256 // between a command and its option
+
 // ofCommand tells that one of the commands stands before and has not had this option yet.
 func ofCommand(before, option string, commands []string) bool {
+	before = before[max(0, len(before)-longestCommand):]
 	for _, c := range commands {
 		if at := strings.LastIndex(before, c); at >= 0 && !strings.Contains(before[at:], " "+option) {
 			return true
@@ -451,16 +503,21 @@ func afterColon(s string, at int) (span, bool) {
 	return filled(s, span{start: at + colon + 1, end: end, byKey: true})
 }
 
+// pem takes a private key; in a URL its blanks are '+' or %20.
 func pem(s string, i int) (span, bool) {
-	head := s[i+len("-----BEGIN "):]
-	dash := strings.Index(head, "-----")
-	if dash < 0 || dash > 64 || !strings.HasSuffix(head[:dash], "PRIVATE KEY") && !strings.HasSuffix(head[:dash], "PRIVATE KEY BLOCK") {
+	head := s[i+len("-----BEGIN"):]
+	dash := strings.Index(head[:min(len(head), 80)], "-----")
+	if dash < 0 {
+		return span{}, false
+	}
+	label := strings.ReplaceAll(strings.ReplaceAll(head[:dash], "%20", " "), "+", " ")
+	if !strings.HasSuffix(label, "PRIVATE KEY") && !strings.HasSuffix(label, "PRIVATE KEY BLOCK") {
 		return span{}, false
 	}
 	end := len(s)
-	if j := strings.Index(head, "-----END "); j >= 0 {
-		if k := strings.Index(head[j+9:], "-----"); k >= 0 {
-			end = len(s) - len(head) + j + 9 + k + 5
+	if j := strings.Index(head, "-----END"); j >= 0 {
+		if k := strings.Index(head[j+8:], "-----"); k >= 0 {
+			end = len(s) - len(head) + j + 8 + k + 5
 		}
 	}
 	return span{start: i, end: end}, true
@@ -495,6 +552,9 @@ func atJWT(s string, i int) (span, bool) {
 }
 
 func atAWS(s string, i int) (span, bool) {
+	if strings.HasPrefix(s[i:], "Iza") && i > 0 && s[i-1] == 'A' { // Google
+		return tokenAt(s, i-1, i+3, 30, "-_")
+	}
 	if i < 2 || s[i-2] != 'A' || s[i-1] != 'K' && s[i-1] != 'S' || i+1 >= len(s) || s[i+1] != 'A' {
 		return span{}, false
 	}
@@ -507,8 +567,14 @@ func atUnderscore(s string, i int) (span, bool) {
 		return tokenAt(s, i-3, i+1, 20, "")
 	case strings.HasSuffix(before, "github_pat"):
 		return tokenAt(s, i-10, i+1, 20, "_")
-	case strings.HasSuffix(before, "sk_live"), strings.HasSuffix(before, "rk_live"):
+	case strings.HasSuffix(before, "sk_live"), strings.HasSuffix(before, "rk_live"), strings.HasSuffix(before, "sk_test"), strings.HasSuffix(before, "rk_test"):
 		return tokenAt(s, i-7, i+1, 10, "")
+	case strings.HasSuffix(before, "npm"):
+		return tokenAt(s, i-3, i+1, 30, "")
+	case strings.HasSuffix(before, "whsec"), strings.HasSuffix(before, "shpat"), strings.HasSuffix(before, "shpss"):
+		return tokenAt(s, i-5, i+1, 24, "+/=")
+	case strings.HasSuffix(before, "dop_v1"):
+		return tokenAt(s, i-6, i+1, 40, "")
 	}
 	return span{}, false
 }

@@ -245,7 +245,7 @@ func TestEachTextVisitsAll(t *testing.T) {
 	seen := map[*string]bool{}
 	eachText(&e, func(s *string) { seen[s] = true })
 	eachRaw(&e, func(r *event.Raw) { seen[(*string)(r)] = true })
-	ours := map[string]bool{"Kind": true, "Type": true, "Outcome": true, "Dataset": true, "ID": true, "Category": true,
+	ours := map[string]bool{"Kind": true, "Type": true, "Outcome": true, "Dataset": true, "ID": true, "DocID": true, "Category": true,
 		"Input": true, "Parser": true, "Source.IP": true, "Sender.IP": true, "Related.IP[0]": true}
 	var walk func(v reflect.Value, path string)
 	n := 0
