@@ -53,6 +53,8 @@ type Spec struct {
 
 // Registry lists the kinds of input by the first label of their block.
 var Registry = map[string]Spec{
+	"bulk":     {Decode: decodeBulk, Summary: "takes what shippers and other Gatebooks send to Elasticsearch's bulk API"},
+	"http":     {Decode: decodeHTTP, Summary: "takes JSON posted by webhooks"},
 	"journald": {Decode: decodeJournald, Summary: "reads the systemd journal through journalctl"},
 	"stdin":    {Decode: decodeStdin, Summary: "reads standard input"},
 	"file":     {Decode: decodeFile, Summary: "follows files through rotation, truncation and compression"},
