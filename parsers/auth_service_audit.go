@@ -30,7 +30,11 @@ func (p *authService) audit(r *svcRow) {
 	}
 	ev.Target, ev.Subject = target.plain(), subject.plain()
 	old, new := r.states()
-	r.concerned(kind, target, subject, old, new)
+	if old == "" && new == "" && ev.Changes != "" && (kind == kindUser || kind == kindRole) {
+		r.concerned(kind, target, subject, changedSide(string(ev.Changes), "old"), changedSide(string(ev.Changes), "new"))
+	} else {
+		r.concerned(kind, target, subject, old, new)
+	}
 	if kind == kindRole && verb == verbUpdate {
 		ev.Action = byRoles(ev)
 	}
@@ -127,6 +131,26 @@ func (r *svcRow) states() (old, new string) {
 		ev.Changes = changesOf(old, new)
 	}
 	return old, new
+}
+
+// changedSide makes an object of the old or new values of gatebook.changes, for rows that have nothing but a diff.
+func changedSide(changes, side string) string {
+	var space [16]jsonMember
+	b := []byte{'{'}
+	for _, m := range membersOf(space[:0], changes) {
+		var values [2]jsonMember
+		for _, v := range membersOf(values[:0], m.value) {
+			if v.key == side {
+				b = append(event.AppendQuoted(b, m.key), ':')
+				b = append(append(b, v.value...), ',')
+			}
+		}
+	}
+	b[len(b)-1] = '}'
+	if len(b) == 1 {
+		return ""
+	}
+	return string(b)
 }
 
 // concerned sets the user and the group that an action is about.
@@ -284,7 +308,7 @@ func byRoles(ev *event.Event) event.Action {
 	if ev.UserChanges != nil {
 		is = ev.UserChanges.Roles
 	}
-	if is == nil {
+	if was == nil && is == nil {
 		return ev.Action
 	}
 	for _, role := range is {
