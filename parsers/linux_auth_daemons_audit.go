@@ -41,6 +41,7 @@ func auditdText(ev *event.Event, s string) bool {
 		ev.Label("tty", r.terminal)
 	}
 	invalid := auditdUser(ev, r.account)
+	ev.User.ID = r.id
 	if !address(ev, r.address) {
 		address(ev, r.host)
 	}
@@ -112,7 +113,7 @@ func auditdUser(ev *event.Event, account string) (invalid bool) {
 }
 
 type auditdRecord struct {
-	node, kind, serial, pid, uid, auid, session                       string
+	node, kind, serial, pid, id, uid, auid, session                   string
 	operation, account, exe, host, address, terminal, result, seconds string
 }
 
@@ -151,6 +152,8 @@ func (r *auditdRecord) field(key string) *string {
 		return &r.kind
 	case "pid":
 		return &r.pid
+	case "id":
+		return &r.id
 	case "uid":
 		return &r.uid
 	case "auid":
