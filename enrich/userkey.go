@@ -10,7 +10,7 @@ import (
 // alone where the realm is not known.
 //
 //	user   whom the alias table has for the name, the e-mail address or the id; else the first of these that is there; of user.target
-//	       where the action is about accounts or ends somebody's session
+//	       where the action is about accounts or ends somebody's session, or nobody else is named (a mail's recipient)
 //	realm  what the parser or the input says, else the organization, else the user's domain; a canonical user of the alias table that
 //	       has a slash in it brings its own
 type UserKey struct {
@@ -29,7 +29,7 @@ func (k *UserKey) Enrich(ev *event.Event) {
 		return
 	}
 	who := &ev.User
-	if t := ev.UserTarget; t != nil && canonical(t) != "" && aboutTarget(ev) {
+	if t := ev.UserTarget; t != nil && canonical(t) != "" && (aboutTarget(ev) || canonical(who) == "") {
 		who = t
 	}
 	user := canonical(who)

@@ -44,6 +44,9 @@ func TestUserKey(t *testing.T) {
 	f("somebody's session ended by another", func(e *event.Event) {
 		e.Action, e.User.Name, e.NeedUserTarget().ID = event.SessionRevoke, "admin", "1007"
 	}, "1007")
+	f("nobody but the recipient", func(e *event.Event) {
+		e.Action, e.NeedUserTarget().Email = event.NotificationSend, "kate@example.com"
+	}, "kate@example.com")
 	f("target that is no account action", func(e *event.Event) {
 		e.Action, e.User.Name, e.NeedUserTarget().Name = event.CommandRun, "admin", "bob"
 	}, "admin")

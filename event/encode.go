@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ECSVersion is the version of the Elastic Common Schema that documents follow.
@@ -254,7 +255,15 @@ func (w *Encoder) appendString(dst []byte, id FieldID, key, s string) []byte {
 	return dst
 }
 
+// appendRaw appends a JSON text. Between its values it may have line ends, which would break the bulk item in two, and within its texts
+// bytes that are no UTF-8, which Elasticsearch refuses.
 func (w *Encoder) appendRaw(dst []byte, id FieldID, s string) []byte {
+	if strings.ContainsAny(s, "\n\r") {
+		s = strings.NewReplacer("\n", " ", "\r", " ").Replace(s)
+	}
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\ufffd")
+	}
 	start := len(dst)
 	dst = append(dst, s...)
 	w.mark(id, start, len(dst), false)

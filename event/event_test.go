@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -150,6 +151,16 @@ func TestDecodeGivesTheEventBack(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A bulk item is two lines, whatever JSON a field was given, and UTF-8.
+func TestRawStaysOnItsLine(t *testing.T) {
+	var e Event
+	e.Old, e.Changes = "{\n  \"a\": 1,\r\n  \"b\": \"\xff\"\n}", "{\"x\":\n{}}"
+	item, _ := NewEncoder(EncoderOptions{}).AppendItem(nil, nil, &e, 1)
+	if bytes.Count(item, []byte("\n")) != 2 || bytes.ContainsRune(item, '\r') || !utf8.Valid(item) || !json.Valid(Document(item)) {
+		t.Errorf("%q", item)
 	}
 }
 
