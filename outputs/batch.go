@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/gatebook/gatebook/buffer"
 )
 
@@ -149,6 +151,22 @@ var idKey = []byte(`"_id":"`)
 // IDOf returns the _id that an item's action line names.
 func IDOf(item []byte) []byte { return actionField(item, idKey) }
 
+// ownID says whether an _id is of the log's own form, <epoch>-<sequence>. Others are a sender's: who gave the same id twice means the
+// same record.
+func ownID(id []byte) bool {
+	const epoch = 32
+	if len(id) < epoch+2 || id[epoch] != '-' {
+		return false
+	}
+	for i, c := range id {
+		digit := c >= '0' && c <= '9'
+		if i < epoch && !digit && (c < 'a' || c > 'f') || i > epoch && !digit {
+			return false
+		}
+	}
+	return true
+}
+
 // actionField finds a value in the action line, which is written by our own encoder: {"create":{"_index":"...","_id":"..."}}.
 func actionField(item, key []byte) []byte {
 	line := item
@@ -160,8 +178,13 @@ func actionField(item, key []byte) []byte {
 		return nil
 	}
 	line = line[i+len(key):]
-	if n := bytes.IndexByte(line, '"'); n >= 0 {
-		return line[:n]
+	for n := 0; n < len(line); n++ {
+		switch line[n] {
+		case '"':
+			return line[:n]
+		case '\\': // an id that a sender gave
+			return []byte(gjson.ParseBytes(append([]byte{'"'}, line...)).String())
+		}
 	}
 	return nil
 }

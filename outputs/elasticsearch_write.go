@@ -217,6 +217,9 @@ func (o *elasticOutput) judge(r *request, b *Batch) error {
 			return err
 		}
 		item := p.Item(items, at)
+		if f.Status == http.StatusConflict && !ownID(IDOf(item)) {
+			continue // a sender's id: the same record, delivered before
+		}
 		ie := ItemError{Index: index, Stream: string(StreamOf(item)), ID: string(IDOf(item)), Status: f.Status, Type: f.Type(), Reason: f.Reason()}
 		if f.Status == http.StatusConflict {
 			o.collision(ie.ID)

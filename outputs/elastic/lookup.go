@@ -3,9 +3,10 @@ package elastic
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/gatebook/gatebook/event"
 )
 
 // Ref names a document in a backing index.
@@ -34,8 +35,8 @@ func (c *Client) lookup(ctx context.Context, refs []Ref, found []bool) ([]bool, 
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = strconv.AppendQuote(append(body, `{"_index":`...), r.Index)
-		body = append(strconv.AppendQuote(append(body, `,"_id":`...), r.ID), '}')
+		body = event.AppendQuoted(append(body, `{"_index":`...), r.Index)
+		body = append(event.AppendQuoted(append(body, `,"_id":`...), r.ID), '}')
 	}
 	answer, err := c.do(ctx, "POST", "/_mget?_source=false&filter_path=docs.found,docs.error.type", append(body, ']', '}'))
 	if err != nil {
