@@ -172,7 +172,8 @@ func eximConnection(ev *event.Event, s string) bool {
 		if rest, ok := eximHost(ev, s[len("SMTP call from "):]); ok {
 			if _, reason, found := strings.Cut(rest, "dropped: "); found {
 				reason, _, _ = strings.Cut(reason, " (last ")
-				return refuse(ev, "exim.dropped", event.ConnectionClose, reason)
+				mailRequest(ev)
+				return refuse(ev, "exim.dropped", event.Request, reason)
 			}
 		}
 	case strings.HasPrefix(s, "no MAIL in SMTP connection from "):
@@ -182,7 +183,7 @@ func eximConnection(ev *event.Event, s string) bool {
 	case strings.HasPrefix(s, "SMTP connection from "):
 		rest, ok := eximHost(ev, s[len("SMTP connection from "):])
 		if ok && strings.Contains(rest, "closed by DROP in ACL") {
-			return refuse(ev, "exim.dropped", event.ConnectionClose, "closed by DROP in ACL")
+			return refuse(ev, "exim.refused", event.ConnectionOpen, "closed by DROP in ACL")
 		}
 		if ok && strings.Contains(rest, "closed by QUIT") {
 			return say(ev, "exim.closed", event.ConnectionClose, event.Success)

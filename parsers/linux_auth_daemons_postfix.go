@@ -214,13 +214,15 @@ func postscreenText(ev *event.Event, s string) bool {
 	switch {
 	case kind == "CONNECT":
 		return say(ev, "postscreen.connect", event.ConnectionOpen, event.Success)
-	case strings.HasPrefix(kind, "PREGREET"):
-		return refuse(ev, "postscreen.violation", event.ConnectionClose, "spoke before the greeting")
 	case kind == "HANGUP":
-		return refuse(ev, "postscreen.violation", event.ConnectionClose, "hung up during the tests")
+		return refuse(ev, "postscreen.hangup", event.ConnectionClose, "hung up during the tests")
+	case strings.HasPrefix(kind, "PREGREET"):
+		mailRequest(ev)
+		return refuse(ev, "postscreen.violation", event.Request, "spoke before the greeting")
 	case kind == "COMMAND TIME LIMIT", kind == "COMMAND COUNT LIMIT", kind == "COMMAND LENGTH LIMIT", kind == "COMMAND PIPELINING",
 		kind == "NON-SMTP COMMAND", kind == "BARE NEWLINE":
-		return refuse(ev, "postscreen.violation", event.ConnectionClose, kind)
+		mailRequest(ev)
+		return refuse(ev, "postscreen.violation", event.Request, kind)
 	}
 	return false
 }
