@@ -72,6 +72,7 @@ var builtins = []struct {
 	{"okta", newOkta, looksLikeOkta, false},
 	{"auth0", newAuth0, looksLikeAuth0, false},
 	{"auth_service", newAuthService, looksLikeAuthService, false},
+	{"keycloak", newKeycloak, looksLikeKeycloak, false},
 	{"payment_portal", newPaymentPortal, looksLikePaymentPortal, false},
 	{"ecs", newECS, looksLikeECS, false},
 	{"user_activity", newUserActivity, looksLikeUserActivity, false},

@@ -151,6 +151,12 @@ func FuzzUserActivity(f *testing.F) {
 		"2026-01-10 10:00:00,bob,Login Failed,Failure,203.0.113.9,Invalid password", `{"event":"","user":"\u0000"}`)
 }
 
+func FuzzKeycloak(f *testing.F) {
+	fuzzParser(f, []string{"keycloak", "auto"}, keycloakLine, `type=LOGIN_ERROR, realmId=a, error=b, x='y\'`, `{"loggerName":"org.keycloak.events","message":"type=\"LOGIN\""}`,
+		`{"time":1768039200000,"type":"LOGIN","realmId":"r","details":{"a":[1]}}`, "2026-11-22 10:00:00,123 WARN  [org.keycloak.events] (executor-thread-1) type=\"",
+		`{"time":1,"operationType":"CREATE","resourceType":"USER","resourcePath":"users/","representation":"{\"a\":{}}","authDetails":{}}`)
+}
+
 func FuzzTimes(f *testing.F) {
 	f.Add("2026-01-10T10:00:00.123+02:00", "2006-01-02 15:04:05")
 	f.Add("Feb 29 10:00:00", "syslog")

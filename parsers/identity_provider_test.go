@@ -3,6 +3,7 @@ package parsers
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatebook/gatebook/event"
 )
@@ -47,6 +48,18 @@ func TestIdentityRealms(t *testing.T) {
 		{"okta", "", strings.ReplaceAll(oktaLine, "alice@example.com", "alice"), ""},
 		{"okta", "", `{"eventType":"user.lifecycle.create","published":"2026-11-20T10:00:00Z","actor":{"type":"User","alternateId":"a@example.com"},"target":[{"type":"User","alternateId":"b@example.org"}]}`, "example.org"},
 		{"okta", "", `{"eventType":"user.session.clear","published":"2026-11-20T10:00:00Z","actor":{"type":"User","alternateId":"a@example.com"},"target":[{"type":"User","alternateId":"b@example.org"}]}`, "example.com"},
+		{"auth0", "", auth0Line, "acme"},
+		{"auth0", `tenant = "other"`, auth0Line, "acme"},
+		{"auth0", `tenant = "other"`, strings.Replace(auth0Line, `"tenant_name":"acme",`, "", 1), "other"},
+		{"auth0", "", strings.Replace(auth0Line, `"tenant_name":"acme"`, `"tenant_name":"acme","organization_id":"org_1","organization_name":"shop"`, 1), "acme"},
+		{"auth0", "", strings.Replace(auth0Line, `"tenant_name":"acme"`, `"organization_id":"org_1","organization_name":"shop"`, 1), "shop"},
+		{"auth0", "", strings.Replace(auth0Line, `"tenant_name":"acme",`, "", 1), ""},
+		{"keycloak", "", keycloakLine, "shop"},
+		{"keycloak", `tenant = "other"`, keycloakLine, "shop"},
+		{"keycloak", `tenant = "other"`, `type="LOGIN", username="alice"`, "other"},
+		{"keycloak", "", keycloakJSON, "5a1b"},
+		{"keycloak", "", `{"time":1,"realmId":"r","authDetails":{"realmId":"master"},"operationType":"UPDATE","resourceType":"CLIENT","resourcePath":"clients/c1"}`, "master"},
+		{"keycloak", "", `{"time":1,"realmId":"r","authDetails":{"realmId":"master"},"operationType":"UPDATE","resourceType":"USER","resourcePath":"users/u1"}`, "r"},
 	} {
 		set, ds := build(t, `parser "`+c.parser+`" "mine" { `+c.config+` }`)
 		if len(ds) > 0 {
@@ -66,15 +79,30 @@ func TestIdentityRealms(t *testing.T) {
 	}
 }
 
-// Long and hostile lines take time in proportion, whatever they are made of.
+// Long and hostile lines take time in proportion, whatever they are made of: those of 1 MiB are read in moments (64 KiB in
+// milliseconds), where quadratic work would take minutes.
 func TestIdentityHostile(t *testing.T) {
+	const scale = 16 // times 64 KiB
 	set, _ := build(t, "")
 	for name, lines := range map[string][]string{
 		"okta": {
-			`{"eventType":"x","published":"2026-11-20T10:00:00Z","target":[` + strings.Repeat(`{"type":"A"},`, 5000) + `{}]}`,
-			`{"eventType":"x","published":"2026-11-20T10:00:00Z","request":{"ipChain":[` + strings.Repeat(`{"ip":"203.0.113.9"},`, 3000) + `{}]}}`,
+			`{"eventType":"x","published":"2026-11-20T10:00:00Z","target":[` + strings.Repeat(`{"type":"A"},`, 5000*scale) + `{}]}`,
+			`{"eventType":"x","published":"2026-11-20T10:00:00Z","request":{"ipChain":[` + strings.Repeat(`{"ip":"203.0.113.9"},`, 3000*scale) + `{}]}}`,
 			`{"eventType":"x","published":"2026-11-20T10:00:00Z","a":` + strings.Repeat(`{"a":`, 9000) + `1` + strings.Repeat(`}`, 9001),
 			strings.Repeat(`{"message":`, 6000) + `1` + strings.Repeat(`}`, 6000),
+		},
+		"auth0": {
+			`{"type":"sapi","date":"x","log_id":"1","scope":"` + strings.Repeat("a ", 30000*scale) + `"}`,
+			`{"type":"sapi","date":"x","log_id":"1","details":{"request":{"method":"post","path":"` + strings.Repeat("/%41", 16000*scale) + `","body":{` + strings.Repeat(`"a":{},`, 9000*scale) + `"b":1}}}}`,
+			`{"type":"s","date":"x","log_id":"1","details":{` + strings.Repeat(`"a":{"b":1},`, 5000*scale) + `"c":1}}`,
+		},
+		"keycloak": {
+			"type=LOGIN" + strings.Repeat(`, a="b`, 10000*scale),
+			"type=LOGIN" + strings.Repeat(`, a='b="`, 8000*scale),
+			"type=LOGIN" + strings.Repeat(", ", 32000*scale),
+			"type=LOGIN, x=" + strings.Repeat(", aaaaaaaaaaaaaaa", 4000*scale),
+			"type=UPDATE_PROFILE" + strings.Repeat(", previous_a=1, updated_b=2", 2500*scale),
+			`{"time":1,"realmId":"r","operationType":"CREATE","resourceType":"REALM_ROLE_MAPPING","resourcePath":"users/` + strings.Repeat("/a", 8000*scale) + `","representation":"[` + strings.Repeat(`{\"name\":\"a\"},`, 2500*scale) + `1]"}`,
 		},
 	} {
 		p, err := set.Get(name)
@@ -83,7 +111,11 @@ func TestIdentityHostile(t *testing.T) {
 		}
 		for _, line := range lines {
 			var ev event.Event
+			start := time.Now()
 			_ = p.Parse(Line{Text: line, Received: received}, &ev)
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("%s: %v for %d bytes of %.60s", name, took, len(line), line)
+			}
 			if len(ev.Labels) > maxLabels {
 				t.Errorf("%s: %d labels of %.60s", name, len(ev.Labels), line)
 			}
@@ -121,6 +153,53 @@ func TestAuth0Types(t *testing.T) {
 		}
 		if iam := ev.Action.Info().Category == "iam"; iam && ev.UserTarget == nil && typ.flags&(auth0API|auth0Service) == 0 {
 			t.Errorf("%s: %s has no user.target", code, ev.Action)
+		}
+	}
+}
+
+// keycloakLine is an event in the server log.
+const keycloakLine = `2026-11-20 10:00:00,123 WARN  [org.keycloak.events] (executor-thread-1) type="LOGIN_ERROR", realmId="5a1b", realmName="shop", clientId="web", userId="61f0", ipAddress="203.0.113.9", ` +
+	`error="invalid_user_credentials", auth_method="openid-connect", auth_type="code", redirect_uri="https://www.example.com/cb", code_id="c0de", username="alice"`
+
+const keycloakJSON = `{"time":1795168800123,"type":"LOGIN","realmId":"5a1b","clientId":"web","userId":"61f0","sessionId":"5e55","ipAddress":"203.0.113.9","error":null,"details":{"auth_method":"openid-connect","redirect_uri":"https://www.example.com/cb","code_id":"c0de","username":"alice"}}`
+
+func BenchmarkKeycloak(b *testing.B) {
+	b.Run("log", func(b *testing.B) { benchmarkLine(b, "keycloak", keycloakLine) })
+	b.Run("json", func(b *testing.B) { benchmarkLine(b, "keycloak", keycloakJSON) })
+}
+
+// A message of syslog has the time of its header.
+func TestKeycloakHeaderTime(t *testing.T) {
+	p, err := newKeycloak("", nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := received - 1e9
+	var ev event.Event
+	if err := p.Parse(Line{Text: `type="LOGIN", realmId="m"`, Received: received, Header: &Header{Time: at}}, &ev); err != nil || ev.Time != at {
+		t.Errorf("time %v, want %v: %v", ev.Time, at, err)
+	}
+	for _, tag := range ev.Tags {
+		t.Errorf("tag %s", tag)
+	}
+}
+
+// Each looks only at lines of its own kind: auto hands a line to the first that may know it.
+func TestIdentityLooks(t *testing.T) {
+	looks := map[string]func(string) bool{"okta": looksLikeOkta, "auth0": looksLikeAuth0, "keycloak": looksLikeKeycloak}
+	for name, lines := range map[string][]string{
+		"okta":     {oktaLine},
+		"auth0":    {auth0Line},
+		"keycloak": {keycloakLine, keycloakJSON, `type="LOGIN", realmId="m"`, `operationType=CREATE, realmId=m`, "2026-11-20 10:00:00,123 INFO  [org.keycloak.services] (main) started"},
+		"": {"plain", `{"a":1}`, `{"type":"login","date":"2026-11-20","user":"bob"}`, "type=USER_LOGIN msg=audit(1768039200.123:45): pid=1", "2026-11-20 10:00:00,123 INFO  [com.example] (main) started",
+			`{"eventType":"login","user":"bob","published":true}`, "Jan  2 10:00:00 host sshd[1]: Failed password for bob from 203.0.113.9 port 22 ssh2"},
+	} {
+		for _, line := range lines {
+			for parser, f := range looks {
+				if f(line) != (parser == name) {
+					t.Errorf("%s looks at %.60s: %v", parser, line, f(line))
+				}
+			}
 		}
 	}
 }

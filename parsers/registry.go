@@ -19,6 +19,7 @@ var Registry = map[string]Spec{
 	"daemons":        {New: newDaemons, Summary: "mail, FTP, database, VPN, telephony and proxy daemons' own logs, auditd, fail2ban: their login lines"},
 	"ecs":            {New: newECS, Summary: "documents of the Elastic Common Schema as shippers write them, and the lines in them"},
 	"json":           {New: newJSON, Summary: "one JSON object a line, with a field map from the config"},
+	"keycloak":       {New: newKeycloak, Summary: "Keycloak login and admin events: server log, console JSON, event JSON"},
 	"linux_auth":     {New: newLinuxAuth, Summary: "sshd, PAM, sudo, su, account tools, systemd-logind and cron"},
 	"logfmt":         {New: newLogfmt, Summary: "key=value pairs, with a field map from the config"},
 	"nginx":          {New: newNginx, Summary: "access and error logs of nginx"},
@@ -26,8 +27,8 @@ var Registry = map[string]Spec{
 	"payment_portal": {New: newPaymentPortal, Summary: "login activity of the payment portal: CSV, JSON or key=value rows"},
 	"raw":            {New: newRaw, Summary: "the line as it is, nothing recognized"},
 	"regex":          {New: newRegex, NeedsBlock: true, Summary: "an expression with named groups and a field map from the config"},
-	"user_activity":  {New: newUserActivity, Summary: "logins, second factors, passwords, sessions and lock-outs of an application: JSON, key=value or CSV"},
 	"syslog":         {New: newSyslog, Summary: "any syslog message: its header, and the text as it is"},
+	"user_activity":  {New: newUserActivity, Summary: "logins, second factors, passwords, sessions and lock-outs of an application: JSON, key=value or CSV"},
 }
 
 // Primer is a parser that wants the first line of a source (of a file: at offset 0) before any of its lines is parsed: after
