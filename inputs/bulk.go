@@ -137,9 +137,9 @@ func (h *bulkInput) bulk(w http.ResponseWriter, r *http.Request, k *senderKey, i
 
 // Bounds of one batch: many make use of all workers.
 const (
-	batchBytes = 256 << 10
-	batchLines = 2000
-	lineCost   = 64 // bytes of memory beside the text
+	postBytes = 256 << 10
+	postLines = 2000
+	postCost  = 64 // bytes of memory beside the text
 )
 
 // bulkDelivery is the way of one request's documents into the log.
@@ -182,8 +182,8 @@ func (d *bulkDelivery) submit(ctx context.Context, items []bulkItem) error {
 			d.batch.Source, d.batch.Received = d.source, d.received
 		}
 		d.batch.Lines = append(d.batch.Lines, line)
-		d.batch.Size += len(line.Text) + lineCost
-		if d.batch.Size >= batchBytes || len(d.batch.Lines) >= batchLines {
+		d.batch.Size += len(line.Text) + postCost
+		if d.batch.Size >= postBytes || len(d.batch.Lines) >= postLines {
 			if err := d.flush(ctx); err != nil {
 				return err
 			}

@@ -194,8 +194,8 @@ func (h *hookInput) submit(ctx context.Context, own *flight, src *Source, receiv
 			b.Source, b.Received = src, received
 		}
 		b.Lines = append(b.Lines, Line{Text: text})
-		b.Size += len(text) + lineCost
-		if b.Size >= batchBytes || len(b.Lines) >= batchLines || i == len(lines)-1 {
+		b.Size += len(text) + postCost
+		if b.Size >= postBytes || len(b.Lines) >= postLines || i == len(lines)-1 {
 			if err := h.flights.send(ctx, own, b); err != nil {
 				return err
 			}
