@@ -56,6 +56,24 @@ func GoldenArchive(t *testing.T, dir string, f func(t *testing.T, ar *txtar.Arch
 	}
 }
 
+// GoldenFile compares what the code gives now with a file; go test -update writes it there instead.
+func GoldenFile(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatalf("renew %s: %v", path, err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("read golden file: %v", err)
+	}
+	if d := cmp.Diff(string(want), string(got)); d != "" {
+		t.Errorf("%s: (-want +got)\n%s", path, d)
+	}
+}
+
 // File returns a file of the archive; nil if there is none of that name.
 func File(ar *txtar.Archive, name string) []byte {
 	for _, f := range ar.Files {
