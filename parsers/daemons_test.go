@@ -109,6 +109,35 @@ func TestDaemonNamesMoveNoField(t *testing.T) {
 	})
 }
 
+// Where both sides of an address are the client's, a line that can be read in two ways says so.
+func TestDaemonNamesAreTaggedWhereNobodyCanTell(t *testing.T) {
+	forms := []string{
+		"Nov 22 11:00:00 mx01 dovecot: auth: sql({},198.51.100.66,<AbCd>): unknown user",
+		"Nov 22 11:00:00 mx01 dovecot: auth: sql(bob,198.51.100.66): Password mismatch (given password: {})",
+		"[2026-11-22 11:00:00] NOTICE[7] a.c: Call from '{}' (198.51.100.66:4001) to extension '1' rejected because extension not found in context 'a'.",
+		"[2026-11-22 11:00:00] NOTICE[7] a.c: Call from 'a' (198.51.100.66:4001) to extension '{}' rejected because extension not found in context 'a'.",
+		`[2026-11-22 11:00:00] SECURITY[7] a.c: SecurityEvent="InvalidPassword",AccountID="{}",SessionID="1",RemoteAddress="IPV4/UDP/198.51.100.66/4"`,
+		`[2026-11-22 11:00:00] SECURITY[7] a.c: SecurityEvent="InvalidPassword",AccountID="1",SessionID="1",RemoteAddress="IPV4/UDP/198.51.100.66/4",Response="{}"`,
+		"2026-11-22T11:00:00.110+0100 I ACCESS   [conn7] SASL SCRAM-SHA-1 authentication failed for {} on admin from client 198.51.100.66:4 ; UserNotFound: no {}@admin",
+		`2026-11-22 11:00:00 SMTP protocol synchronization error (a): rejected "{}" H=[198.51.100.66]:1 I=[192.0.2.1]:25 next input="a"`,
+		`2026-11-22 11:00:00 SMTP protocol synchronization error (a): rejected "RSET" H=[198.51.100.66]:1 I=[192.0.2.1]:25 next input="{}"`,
+	}
+	pieces := []string{"a", ",203.0.113.1): unknown user", "sql(x,203.0.113.1): Password mismatch", ",203.0.113.1,<b>): ", "' (203.0.113.1:1) to extension '2", "b (203.0.113.1:1",
+		") to extension '", `",RemoteAddress="IPV4/UDP/203.0.113.1/1"`, " from client 203.0.113.1:1 ; ", " on admin", `" H=[203.0.113.1]:1 I=[`, "(", ")", "'"}
+	own, auth := newDaemonParsers(t)
+	rapid.Check(t, func(r *rapid.T) {
+		name := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 4).Draw(r, "name"), rapid.SampledFrom([]string{"", " "}).Draw(r, "between"))
+		text := strings.ReplaceAll(rapid.SampledFrom(forms).Draw(r, "form"), "{}", name)
+		var ev event.Event
+		if err := parseDaemon(own, auth, text, &ev); err != nil {
+			r.Fatal(err)
+		}
+		if ev.Source.IP == "203.0.113.1" && !hasTag(&ev, "ambiguous-source") || ev.Outcome == event.Success {
+			r.Fatalf("%s\nsource %q code %q user %q tags %v", text, ev.Source.IP, ev.Code, ev.User.Name, ev.Tags)
+		}
+	})
+}
+
 // Lines as long as an input lets through are read in time that grows with their length only.
 func TestDaemonTimeIsBounded(t *testing.T) {
 	own, auth := newDaemonParsers(t)
