@@ -108,7 +108,7 @@ func hashable(id event.FieldID) bool {
 
 // Enrich implements Enricher.
 func (r *Redactor) Enrich(ev *event.Event) {
-	secret, notice := r.suspect(ev), mayNotice(ev)
+	secret, notice := r.suspect(ev), !plainAuth(ev)
 	if !secret && !notice && len(r.hash) == 0 {
 		return
 	}
@@ -288,6 +288,9 @@ func (w *redaction) rememberSpan(v string, kind keyKind) {
 			return
 		}
 		w.remember(strings.TrimSpace(token))
+		if strings.EqualFold(scheme, "digest") {
+			w.rememberResponse(token)
+		}
 		if strings.EqualFold(scheme, "basic") {
 			w.remember(basicPassword(strings.TrimSpace(token)))
 		}
@@ -299,6 +302,16 @@ func (w *redaction) rememberSpan(v string, kind keyKind) {
 		}
 	default:
 		w.remember(v)
+	}
+}
+
+// rememberResponse remembers what of the parameters of Digest is a secret, should a parser part them at their commas.
+func (w *redaction) rememberResponse(parameters string) {
+	for part := range strings.SplitSeq(parameters, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		if name == "response" || name == "cnonce" {
+			w.remember(strings.Trim(value, `\"`))
+		}
 	}
 }
 

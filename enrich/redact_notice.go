@@ -6,27 +6,62 @@ import (
 	"github.com/gatebook/gatebook/event"
 )
 
-// Bodies of notifications give secrets in sentences ("837465 is your verification code", "Your temporary password is Xy7..."), and
-// paths of addresses in a segment of their own ("/password/reset/8f3c..."). No key stands before them, so they are looked for only
-// where such texts are: gatebook.notification.body, email.subject and the url.* fields.
+// Some secrets stand in a sentence ("837465 is your verification code", "Your temporary password is Xy7..."), or in a segment of a path
+// of their own ("/password/reset/8f3c..."): no key stands before them. Sentences are told by a strict form in any text, and by a code
+// near such a word in the bodies and subjects of messages, where that can hardly mean anything else.
 
-// notices remembers the secrets of these fields, to be replaced everywhere.
+// plainAuth tells that the event is one of those that make up most of a log, and have nothing of the kind: an auth line that its
+// parser knew.
+func plainAuth(ev *event.Event) bool {
+	return ev.Dataset == event.DatasetPrefix+"linux.auth" && len(ev.Tags) == 0 && ev.Code != ""
+}
+
+// notices remembers these secrets, to be replaced everywhere.
 func (w *redaction) notices(ev *event.Event) {
+	w.segments(ev.Original)
+	w.strict(ev.Original)
 	if n := ev.Notification; n != nil {
 		w.sentences(n.Body)
-		w.segments(n.Body)
 	}
 	if m := ev.Email; m != nil {
 		w.sentences(m.Subject)
 	}
-	if u := ev.URL; u != nil {
-		for _, s := range [...]string{u.Path, u.Original, u.Full} {
-			w.segments(s)
+}
+
+// strict remembers the value of "KEY is VALUE" and "VALUE is your ... KEY", where it has a digit.
+func (w *redaction) strict(s string) {
+	const is = " is "
+	for at := 0; ; {
+		n := strings.Index(s[at:], is)
+		if n < 0 {
+			return
+		}
+		n += at
+		at = n + len(is)
+		b, e := n, at
+		for b > 0 && isTokenByte(s[b-1]) {
+			b--
+		}
+		for e < len(s) && s[e] > ' ' && strings.IndexByte(`"',;<>\`, s[e]) < 0 {
+			e++
+		}
+		before, value := s[b:n], strings.TrimRight(s[at:e], ".!?")
+		if isCodeWord(before) && len(value) >= shortestValue && strings.ContainsAny(value, "0123456789") {
+			w.remember(value)
+		} else if len(before) >= shortestValue && strings.ContainsAny(before, "0123456789") && !dateLike(before) &&
+			strings.HasPrefix(s[at:], "your ") && codeNear(s[:min(len(s), at+nearCode)], at, at) {
+			w.remember(before)
 		}
 	}
-	if h := ev.HTTP; h != nil {
-		w.segments(h.Referrer)
+}
+
+func isCodeWord(word string) bool {
+	for _, c := range codeWords {
+		if strings.EqualFold(word, c) {
+			return true
+		}
 	}
+	return false
 }
 
 // codeWords are the words near which a code is one.
@@ -83,24 +118,28 @@ func codeNear(s string, start, end int) bool {
 	return false
 }
 
-// secretPaths are what stands in a path before a segment that lets in whoever has it.
-var secretPaths = []string{"/reset/", "/password-reset/", "/reset-password/", "/verify/", "/verification/", "/activate/", "/activation/", "/confirm/",
-	"/magic/", "/magic-link/", "/invite/", "/invitation/", "/unlock/"}
+// secretPaths are the names in a path after which a segment may stand that lets in whoever has it.
+var secretPaths = []string{"reset", "password-reset", "reset-password", "verify", "verification", "activate", "activation", "confirm", "magic",
+	"magic-link", "invite", "invitation", "unlock"}
 
 const shortestSegment = 16
 
-// segments remembers the segment after such a path where it looks made by chance: long, with digits and letters.
+// segments remembers the segment after such a name where it looks made by chance: long, with digits and letters.
 func (w *redaction) segments(s string) {
-	if len(s) < shortestSegment {
-		return
-	}
-	for _, p := range secretPaths {
-		for at := 0; ; {
-			n := strings.Index(s[at:], p)
-			if n < 0 {
-				break
+	for at := 0; len(w.values) < mostValues; {
+		n := strings.IndexByte(s[at:], '/')
+		if n < 0 {
+			return
+		}
+		at += n + 1
+		if at == len(s) || strings.IndexByte("rpvacmiu", s[at]) < 0 {
+			continue
+		}
+		for _, name := range secretPaths {
+			if rest := s[at:]; len(rest) <= len(name) || rest[len(name)] != '/' || rest[:len(name)] != name {
+				continue
 			}
-			at += n + len(p)
+			at += len(name) + 1
 			end, digits := at, 0
 			for ; end < len(s) && (isTokenByte(s[end]) || strings.IndexByte("-_.~%=", s[end]) >= 0); end++ {
 				if isDigit(s[end]) {
@@ -110,14 +149,8 @@ func (w *redaction) segments(s string) {
 			if segment := s[at:end]; len(segment) >= shortestSegment && digits > 0 && digits < len(segment) {
 				w.remember(segment)
 			}
+			at = end
+			break
 		}
 	}
-}
-
-// mayNotice tells whether notices has to look.
-func mayNotice(ev *event.Event) bool {
-	if n := ev.Notification; n != nil && n.Body != "" || ev.Email != nil {
-		return true
-	}
-	return ev.URL != nil || ev.HTTP != nil && ev.HTTP.Referrer != ""
 }

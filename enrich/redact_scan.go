@@ -207,8 +207,8 @@ func redactedAt(s string, v int) bool { return strings.HasPrefix(s[v:], redacted
 
 // valueAt takes the value that begins at or after v.
 func valueAt(s string, v int, blanks, quoted bool, kind keyKind, percent bool) (span, bool) {
-	if v < len(s) && (s[v] == '>' || s[v] == '=') { // => and ==
-		v, blanks = v+1, true
+	if n := arrow(s[v:]); n > 0 {
+		v, blanks = v+n, true
 	}
 	at := v
 	for at < len(s) && (s[at] == ' ' || s[at] == '\t') {
@@ -244,6 +244,20 @@ func valueAt(s string, v int, blanks, quoted bool, kind keyKind, percent bool) (
 		end = tokenEnd(s, at)
 	}
 	return filled(s, span{start: at, end: end, quote: quoted, kind: kind, byKey: true})
+}
+
+// arrow is the length of what makes => or == of a '=', as it stands or escaped.
+func arrow(s string) int {
+	switch {
+	case s == "":
+	case s[0] == '>' || s[0] == '=':
+		return 1
+	case s[0] == '\\' && (strings.HasPrefix(s, `\u003e`) || strings.HasPrefix(s, `\u003E`)):
+		return 6
+	case s[0] == '&' && strings.HasPrefix(s, "&gt;"):
+		return 4
+	}
+	return 0
 }
 
 // filled refuses values that say that there is none, and those that are redacted already.
