@@ -167,7 +167,7 @@ func (w *auth0Walk) details(v gjson.Result) {
 			m := ev.NeedEmail()
 			m.To = append(m.To[:0], text)
 		default:
-			labelRest(ev, "details_"+k.Str, v)
+			w.rest(ev, "details", k.Str, v)
 		}
 		return true
 	})
@@ -189,7 +189,7 @@ func (w *auth0Walk) failure(v gjson.Result) {
 		case "code":
 			e.Code = textOf(v)
 		default:
-			labelRest(w.ev, "details_error_"+k.Str, v)
+			w.rest(w.ev, "details_error", k.Str, v)
 		}
 		return true
 	})
@@ -215,7 +215,7 @@ func (w *auth0Walk) request(v gjson.Result) {
 		case k.Str == "userAgent" && (ev.UserAgent.Original == "" || ev.UserAgent.Original == text):
 			ev.UserAgent.Original = text
 		default:
-			labelRest(ev, "request_"+k.Str, v)
+			w.rest(ev, "request", k.Str, v)
 		}
 		return true
 	})
@@ -224,7 +224,7 @@ func (w *auth0Walk) request(v gjson.Result) {
 func (w *auth0Walk) auth(v gjson.Result) {
 	v.ForEach(func(k, v gjson.Result) bool {
 		if k.Str != "user" || !v.IsObject() {
-			labelRest(w.ev, "request_auth_"+k.Str, v)
+			w.rest(w.ev, "request_auth", k.Str, v)
 			return true
 		}
 		v.ForEach(func(k, v gjson.Result) bool {
@@ -236,7 +236,7 @@ func (w *auth0Walk) auth(v gjson.Result) {
 			case "email":
 				w.admin.Email = text
 			default:
-				labelRest(w.ev, "request_auth_user_"+k.Str, v)
+				w.rest(w.ev, "request_auth_user", k.Str, v)
 			}
 			return true
 		})
@@ -259,7 +259,7 @@ func (w *auth0Walk) response(v gjson.Result) {
 				w.got = v
 			}
 		default:
-			labelRest(ev, "response_"+k.Str, v)
+			w.rest(ev, "response", k.Str, v)
 		}
 		return true
 	})

@@ -18,10 +18,11 @@ type identityProvider struct {
 	tenant  string // of events that name none
 	times   timeReader
 	codes   map[string]*code // what a site says of event.code
+	keys    *keyCache
 }
 
 func newIdentityProvider(typ, dataset, label string, body *conf.Body, o Options) identityProvider {
-	p := identityProvider{name: typ, dataset: event.DatasetPrefix + dataset, times: newTimeReader(nil, o)}
+	p := identityProvider{name: typ, dataset: event.DatasetPrefix + dataset, times: newTimeReader(nil, o), keys: &keyCache{}}
 	if body == nil {
 		return p
 	}
@@ -98,6 +99,49 @@ func setAddress(ev *event.Event, key, text string) {
 	}
 }
 
+// rest is labelRest for the member of a group, without making its key anew on every line.
+func (p *identityProvider) rest(ev *event.Event, group, key string, v gjson.Result) {
+	const room = 160
+	switch {
+	case v.Type == gjson.Null, v.Type == gjson.String && v.Str == "":
+	case len(group)+len(key) > room-2:
+		labelRest(ev, group+"_"+key, v)
+	default:
+		var path [room]byte
+		n := copy(path[:], group)
+		path[n] = '_'
+		n += 1 + copy(path[n+1:], key)
+		f := filling{ev: ev}
+		p.restOf(&f, path[:n], v, 0)
+	}
+}
+
+// restOf walks as filling.rest does; path has room to grow into.
+func (p *identityProvider) restOf(f *filling, path []byte, v gjson.Result, depth int) {
+	if !v.IsObject() || depth == restDepth || len(path) > 48 {
+		if text := strings.TrimSpace(textOf(v)); text != "" {
+			f.label(p.keys.key(path), text)
+		}
+		return
+	}
+	v.ForEach(func(k, v gjson.Result) bool {
+		if len(path)+1+len(k.Str) > cap(path) {
+			f.rest(string(path)+"_"+k.Str, v, depth+1)
+			return true
+		}
+		n := len(path)
+		p.restOf(f, append(append(path[:n:cap(path)], '_'), k.Str...), v, depth+1)
+		return true
+	})
+}
+
+// label labels a text as a member of a group.
+func (p *identityProvider) label(ev *event.Event, group, key, text string) {
+	if text != "" {
+		p.rest(ev, group, key, gjson.Result{Type: gjson.String, Str: text})
+	}
+}
+
 func rejectValue(ev *event.Event, key, text string) {
 	ev.Tag(tagValueRejected)
 	labelCell(ev, event.LabelKey(key), text)
@@ -132,7 +176,9 @@ func unwrap(ev *event.Event, text string, keys []string, is func(gjson.Result) b
 		}
 		root.ForEach(func(k, v gjson.Result) bool {
 			if k.Str != key {
-				labelRest(ev, "envelope_"+k.Str, v)
+				if v.Type != gjson.Null {
+					labelRest(ev, "envelope_"+k.Str, v)
+				}
 			}
 			return true
 		})

@@ -142,7 +142,7 @@ func (w *oktaWalk) thing(key string, v gjson.Result) (t oktaThing) {
 		case "changeDetails":
 			w.changes(v)
 		default:
-			labelRest(w.ev, key+"_"+k.Str, v)
+			w.rest(w.ev, key, k.Str, v)
 		}
 		return true
 	})
@@ -188,12 +188,12 @@ func (w *oktaWalk) client(v gjson.Result) {
 				if k.Str == "rawUserAgent" {
 					ev.UserAgent.Original = textOf(v)
 				} else {
-					labelRest(ev, "client_"+k.Str, v)
+					w.rest(ev, "client", k.Str, v)
 				}
 				return true
 			})
 		default:
-			labelRest(ev, "client_"+k.Str, v)
+			w.rest(ev, "client", k.Str, v)
 		}
 		return true
 	})
@@ -207,7 +207,7 @@ func (w *oktaWalk) outcome(v gjson.Result) {
 		case "reason":
 			w.ev.Reason = textOf(v)
 		default:
-			labelRest(w.ev, "outcome_"+k.Str, v)
+			w.rest(w.ev, "outcome", k.Str, v)
 		}
 		return true
 	})
@@ -219,8 +219,7 @@ func (w *oktaWalk) setTargets(v gjson.Result) {
 	ev := w.ev
 	v.ForEach(func(_, v gjson.Result) bool {
 		w.targets++
-		var digits [20]byte
-		key := "target_" + string(appendInt(digits[:0], int64(w.targets)))
+		key := oktaTarget(w.targets)
 		t := w.thing(key, v)
 		switch {
 		case t.typ == "User" && ev.UserTarget == nil:
@@ -248,12 +247,22 @@ func (w *oktaWalk) setTargets(v gjson.Result) {
 			ev.Subject = event.Thing{Type: t.typ, ID: t.id, Name: t.name}
 			t.id, t.name, t.typ = "", "", ""
 		}
-		labelCell(ev, key+"_type", t.typ)
-		labelCell(ev, key+"_id", t.id)
-		labelCell(ev, key+"_displayName", t.name)
-		labelCell(ev, key+"_alternateId", t.login)
+		w.label(ev, key, "type", t.typ)
+		w.label(ev, key, "id", t.id)
+		w.label(ev, key, "displayName", t.name)
+		w.label(ev, key, "alternateId", t.login)
 		return true
 	})
+}
+
+// oktaTarget is the group of labels of a target: target_1, target_2 and so on.
+func oktaTarget(n int) string {
+	names := [...]string{"target_1", "target_2", "target_3", "target_4", "target_5", "target_6"}
+	if n <= len(names) {
+		return names[n-1]
+	}
+	var digits [20]byte
+	return "target_" + string(appendInt(digits[:0], int64(n)))
 }
 
 // changes reads {"from":{...},"to":{...}} of a target.
@@ -284,12 +293,12 @@ func (w *oktaWalk) authentication(v gjson.Result) {
 				if id := textOf(v); k.Str == "id" && id != "" {
 					ev.NeedProvider().ID = id
 				} else {
-					labelRest(ev, "issuer_"+k.Str, v)
+					w.rest(ev, "issuer", k.Str, v)
 				}
 				return true
 			})
 		default:
-			labelRest(ev, "authentication_"+k.Str, v)
+			w.rest(ev, "authentication", k.Str, v)
 		}
 		return true
 	})
@@ -310,7 +319,7 @@ func (w *oktaWalk) security(v gjson.Result) {
 				ev.Source.Domain = text
 			}
 		default:
-			labelRest(ev, "security_"+k.Str, v)
+			w.rest(ev, "security", k.Str, v)
 		}
 		return true
 	})
@@ -320,7 +329,7 @@ func (w *oktaWalk) debug(v gjson.Result) {
 	ev := w.ev
 	v.ForEach(func(k, v gjson.Result) bool {
 		if k.Str != "debugData" {
-			labelRest(ev, "debug_"+k.Str, v)
+			w.rest(ev, "debug", k.Str, v)
 			return true
 		}
 		v.ForEach(func(k, v gjson.Result) bool {
@@ -334,9 +343,9 @@ func (w *oktaWalk) debug(v gjson.Result) {
 				w.factor = text
 			case k.Str == "privilegeGranted", k.Str == "privilegeRevoked":
 				w.granted = text
-				labelRest(ev, "debug_"+k.Str, v)
+				w.rest(ev, "debug", k.Str, v)
 			default:
-				labelRest(ev, "debug_"+k.Str, v)
+				w.rest(ev, "debug", k.Str, v)
 			}
 			return true
 		})
@@ -348,7 +357,7 @@ func (w *oktaWalk) debug(v gjson.Result) {
 func (w *oktaWalk) request(v gjson.Result) {
 	v.ForEach(func(k, v gjson.Result) bool {
 		if k.Str != "ipChain" {
-			labelRest(w.ev, "request_"+k.Str, v)
+			w.rest(w.ev, "request", k.Str, v)
 			return true
 		}
 		list := ""
