@@ -58,4 +58,5 @@ var Registry = map[string]Spec{
 	"journald": {Decode: decodeJournald, Summary: "reads the systemd journal through journalctl"},
 	"stdin":    {Decode: decodeStdin, Summary: "reads standard input"},
 	"file":     {Decode: decodeFile, Summary: "follows files through rotation, truncation and compression"},
+	"syslog":   {Decode: decodeSyslog, Summary: "listens for syslog over UDP, TCP, TLS and Unix sockets"},
 }
