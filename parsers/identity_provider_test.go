@@ -58,6 +58,7 @@ func TestIdentityRealms(t *testing.T) {
 		{"keycloak", `tenant = "other"`, keycloakLine, "shop"},
 		{"keycloak", `tenant = "other"`, `type="LOGIN", username="alice"`, "other"},
 		{"keycloak", "", keycloakJSON, "5a1b"},
+		{"keycloak", "", `type="IMPERSONATE", realmId="m", username="alice", impersonator="admin", impersonator_realm="master"`, "master"},
 		{"keycloak", "", `{"time":1,"realmId":"r","authDetails":{"realmId":"master"},"operationType":"UPDATE","resourceType":"CLIENT","resourcePath":"clients/c1"}`, "master"},
 		{"keycloak", "", `{"time":1,"realmId":"r","authDetails":{"realmId":"master"},"operationType":"UPDATE","resourceType":"USER","resourcePath":"users/u1"}`, "r"},
 	} {
@@ -201,5 +202,54 @@ func TestIdentityLooks(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What the tables of Keycloak and Okta promise: each type has an action, the _ERROR of a type is its failure, and what is about an
+// account has a user.target.
+func TestKeycloakTypes(t *testing.T) {
+	p, err := newKeycloak("", nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ev event.Event
+	for name, action := range keycloakTypes {
+		for suffix, outcome := range map[string]event.Outcome{"": event.Success, "_ERROR": event.Failure} {
+			ev.Reset()
+			if err := p.Parse(Line{Text: "type=" + name + suffix + ", realmId=m, userId=1", Received: received}, &ev); err != nil {
+				t.Fatal(err)
+			}
+			want := action
+			if name+suffix == "IDENTITY_PROVIDER_LOGIN_ERROR" {
+				want = event.Login
+			}
+			if ev.Action != want || ev.Action == event.ActionNone || ev.Outcome != outcome || ev.Code != name+suffix {
+				t.Errorf("%s%s: action %s, outcome %s", name, suffix, ev.Action, ev.Outcome)
+			}
+			if ev.Action.Info().Category == "iam" && ev.UserTarget == nil {
+				t.Errorf("%s: no user.target", name)
+			}
+		}
+	}
+}
+
+func TestOktaTypes(t *testing.T) {
+	if len(oktaTypes) < 150 {
+		t.Errorf("%d types", len(oktaTypes))
+	}
+	logins := 0
+	for name, typ := range oktaTypes {
+		if typ.action == event.ActionNone || !strings.Contains(name, ".") {
+			t.Errorf("%s: action %q", name, typ.action)
+		}
+		if typ.action == event.Login {
+			logins++
+		}
+		if strings.Contains(name, ".mfa.") && typ.action != event.NotificationSend && !typ.mfa {
+			t.Errorf("%s: no second factor", name)
+		}
+	}
+	if logins != 3 {
+		t.Errorf("%d types are logins: one attempt is one event", logins)
 	}
 }

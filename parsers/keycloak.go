@@ -1,6 +1,7 @@
 package parsers
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -67,10 +68,12 @@ func (p *keycloakParser) Parse(line Line, ev *event.Event) error {
 	w := keycloakWalk{keycloakParser: p, ev: ev, received: line.Received}
 	if looksLikeJSON(line.Text) {
 		root, err := unwrap(ev, line.Text, keycloakKeys, isKeycloak)
-		if err != nil {
+		switch {
+		case err == nil:
+			w.object(root)
+		case !errors.Is(err, ErrNoMatch) || !w.container(root):
 			return err
 		}
-		w.object(root)
 	} else if !w.text(strings.TrimRight(line.Text, "\r\n")) {
 		return ErrNoMatch
 	}
@@ -87,16 +90,17 @@ type keycloakWalk struct {
 	ev       *event.Event
 	received event.Time
 
-	typ, failure, reason      string
-	realmID, realmName        string
-	codeID                    string
-	username, email           string
-	impersonator, credential  string
-	operation, resource, path string
-	representation            string
-	authRealm                 string // realm of the administrator, where it is told apart
-	previous, updated         []keycloakChange
-	plain                     bool // a line of the log that is no event
+	typ, failure, reason            string
+	realmID, realmName              string
+	codeID                          string
+	username, email                 string
+	impersonator, impersonatorRealm string
+	credential                      string
+	operation, resource, path       string
+	representation                  string
+	authRealm                       string // realm of the administrator, where it is told apart
+	previous, updated               []keycloakChange
+	plain                           bool // a line of the log that is no event
 }
 
 // keycloakChange is one previous_X or updated_X.
@@ -118,6 +122,25 @@ func (w *keycloakWalk) text(text string) bool {
 		return false
 	}
 	w.logged(h.logger, h.thread, message)
+	return true
+}
+
+// container reads what a container engine writes of a line of the console: {"log":"...\n","stream":"stdout","time":"..."}.
+func (w *keycloakWalk) container(o gjson.Result) bool {
+	log := memberOf(o, "log")
+	if log.Type != gjson.String || !w.text(strings.TrimRight(log.Str, "\r\n")) {
+		return false
+	}
+	o.ForEach(func(k, v gjson.Result) bool {
+		switch {
+		case k.Str == "log":
+		case k.Str == "time" && w.ev.Time == 0:
+			w.time(w.ev, "time", textOf(v), w.received)
+		default:
+			w.rest(w.ev, "envelope", k.Str, v)
+		}
+		return true
+	})
 	return true
 }
 
@@ -284,6 +307,8 @@ func (w *keycloakWalk) pair(key, text string) {
 		w.first(&w.credential, key, text)
 	case "impersonator":
 		w.first(&w.impersonator, key, text)
+	case "impersonator_realm":
+		w.first(&w.impersonatorRealm, key, text)
 	case "user_agent", "userAgent":
 		w.first(&ev.UserAgent.Original, key, text)
 	case "operationType":

@@ -62,9 +62,13 @@ func (w *keycloakWalk) userEvent() {
 	case "IMPERSONATE":
 		*ev.NeedUserEffective() = *u
 		*u = event.User{Name: w.impersonator}
+		if w.impersonatorRealm != "" {
+			ev.Realm = w.impersonatorRealm
+		}
 		w.impersonator = ""
 		ev.Actor = "admin"
 	}
+	labelCell(ev, "impersonator_realm", w.impersonatorRealm)
 	labelCell(ev, "impersonator", w.impersonator)
 	w.secondFactor()
 	if ev.Action.Info().Category == "iam" {
@@ -188,6 +192,7 @@ func (w *keycloakWalk) administration() {
 	labelCell(ev, "resourcePath", w.path)
 	labelCell(ev, "code_id", w.codeID)
 	labelCell(ev, "impersonator", w.impersonator)
+	labelCell(ev, "impersonator_realm", w.impersonatorRealm)
 	labelCell(ev, "credential_type", w.credential)
 	verb := map[string]string{"CREATE": "created ", "UPDATE": "updated ", "DELETE": "deleted ", "ACTION": "acted on "}[w.operation]
 	if verb == "" {
