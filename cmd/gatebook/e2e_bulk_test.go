@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -99,7 +100,7 @@ func (s *shipper) post(body string) error {
 	return nil
 }
 
-var errBusy = fmt.Errorf("told to come again")
+var errBusy = errors.New("told to come again")
 
 // deliver sends a request until it is acknowledged.
 func (s *shipper) deliver(body string) {
@@ -107,8 +108,8 @@ func (s *shipper) deliver(body string) {
 	testkit.Eventually(s.t, 60*time.Second, func() bool { return s.post(body) == nil })
 }
 
-// freeAddress is an address where nobody listens at present.
-func freeAddress(t *testing.T) string {
+// bulkAddress is an address where nobody listens at present.
+func bulkAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -127,7 +128,7 @@ func bulkInput(address, more string) string {
 func TestShipperReplaysAndKills(t *testing.T) {
 	for _, ids := range []bool{true, false} {
 		t.Run(fmt.Sprintf("ids=%v", ids), func(t *testing.T) {
-			address := freeAddress(t)
+			address := bulkAddress(t)
 			s := newSite(t, "")
 			out := filepath.Join(s.dir, "out.ndjson")
 			s.configure(bulkInput(address, ""), fmt.Sprintf("output \"file\" \"copy\" { path = %q }\n", out))
@@ -196,7 +197,7 @@ func TestShipperReplaysAndKills(t *testing.T) {
 // An edge whose buffer fills up, because the central Gatebook is down, says 429 and takes nothing of such a request; when the central
 // one is there everything arrives, once, and is what the edge made of it.
 func TestFullEdgeAndCentral(t *testing.T) {
-	edgeAddress, centralAddress := freeAddress(t), freeAddress(t)
+	edgeAddress, centralAddress := bulkAddress(t), bulkAddress(t)
 	edge := newSite(t, "")
 	edge.configure(bulkInput(edgeAddress, "max_line = \"64KiB\"\ntimeout = \"2s\"")+"agent_name = \"edge\"\nbuffer { max_bytes = \"16MiB\" }\n",
 		fmt.Sprintf("output \"elasticsearch\" \"central\" {\n  hosts = [\"http://%s\"]\n  api_key = %q\n  gzip = false\n}\n", centralAddress, shipperKey))
@@ -212,7 +213,7 @@ func TestFullEdgeAndCentral(t *testing.T) {
 		// The request that fills the buffer up is not acknowledged (503); it is sent again, then and below.
 		if err := ship.post(ship.request(n+1, n+size)); err == nil {
 			n += size
-		} else if err != errBusy && !strings.Contains(err.Error(), "status 503") {
+		} else if !errors.Is(err, errBusy) && !strings.Contains(err.Error(), "status 503") {
 			t.Fatal(err)
 		}
 	}
