@@ -30,12 +30,8 @@ lint: ## golangci-lint, installed into bin/ on first use
 	@test -x bin/golangci-lint || GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
 	./bin/golangci-lint run ./...
 
-FUZZTIME ?= 30s
-fuzz: ## every fuzz target for FUZZTIME (default 30s) each
-	@for p in $$($(GO) list ./...); do \
-	  for f in $$($(GO) test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
-	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
-	  done; done
+fuzz: ## every fuzz target for FUZZTIME (default 30s) each, FUZZJOBS at once
+	.ci/fuzz
 
 bench: build ## jobs A to D beside rsyslog and syslog-ng, then the Go benchmarks of each stage
 	$(GO) run ./bench
