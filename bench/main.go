@@ -34,6 +34,7 @@ func main() {
 	faults := flag.String("fault", "", "count lost and doubled lines instead: kill9, 503, 429 (comma-separated)")
 	flag.IntVar(&b.runs, "runs", 1, "runs of each job; the table shows the median")
 	flag.IntVar(&b.n, "n", 1_000_000, "lines")
+	flag.IntVar(&b.conns, "conns", 2, "connections of job E")
 	flag.IntVar(&b.live, "live", 0, "with -fault: a file that grows by so many lines a second, in place of a whole one")
 	flag.StringVar(&b.work, "work", "bench-work", "folder for data, packages and states")
 	flag.StringVar(&b.binary, "gatebook", "", `binary to measure; built from this tree if empty, "none" for the peers only`)
@@ -54,6 +55,7 @@ func split(s string) []string {
 // bench is one session.
 type bench struct {
 	n, runs, live int
+	conns         int
 	work, binary  string
 	json          bool
 
@@ -66,8 +68,8 @@ func (b *bench) main(ctx context.Context, jobs, peers, faults []string) error {
 	if b.work, err = filepath.Abs(b.work); err != nil {
 		return err
 	}
-	if b.n < 1 || b.runs < 1 {
-		return fmt.Errorf("-n and -runs must be at least 1")
+	if b.n < 1 || b.runs < 1 || b.conns < 1 {
+		return fmt.Errorf("-n, -runs and -conns must be at least 1")
 	}
 	for _, d := range []string{"data", "bin", "run", "logs"} {
 		if err := os.MkdirAll(filepath.Join(b.work, d), 0o755); err != nil {

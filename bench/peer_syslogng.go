@@ -42,7 +42,7 @@ func syslogngConfig(t task, version string) string {
 	fmt.Fprintf(&s, "@version: %s\noptions { time-reopen(1); stats-freq(0); log-fifo-size(200000); keep-hostname(yes); chain-hostnames(no); use-dns(no); };\n", version)
 	if t.job.tcp {
 		host, port, _ := net.SplitHostPort(t.tcp)
-		fmt.Fprintf(&s, "source s { network(ip(%q) port(%s) transport(tcp) flags(syslog-protocol) max-connections(4) log-iw-size(400000) log-fetch-limit(1000)); };\n", host, port)
+		fmt.Fprintf(&s, "source s { network(ip(%q) port(%s) transport(tcp) flags(syslog-protocol) max-connections(%d) log-iw-size(400000) log-fetch-limit(1000)); };\n", host, port, t.conns+2)
 	} else {
 		fmt.Fprintf(&s, "source s { file(%q flags(no-parse) follow-freq(0.1) log-iw-size(100000) log-fetch-limit(2000)); };\n", t.data)
 	}

@@ -23,6 +23,7 @@ type task struct {
 	state string // an empty folder of its own
 	sink  string // host:port
 	tcp   string // host:port to listen on, for job E
+	conns int    // connections to it
 	safe  bool   // as safe as it can be made, for the fault runs
 }
 

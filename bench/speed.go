@@ -82,7 +82,7 @@ func (b *bench) speed(ctx context.Context, jobs []job) error {
 
 // prepare gives a shipper an empty state folder and its config.
 func (b *bench) prepare(j job, s shipper, data string) (task, error) {
-	t := task{job: j, data: data, sink: b.sink.addr, state: filepath.Join(b.work, "run", s.name)}
+	t := task{job: j, data: data, conns: b.conns, sink: b.sink.addr, state: filepath.Join(b.work, "run", s.name)}
 	if err := os.RemoveAll(t.state); err != nil {
 		return t, fmt.Errorf("clear state: %w", err)
 	}
@@ -137,7 +137,7 @@ func (b *bench) one(ctx context.Context, j job, s shipper) (result, error) {
 		}
 		before, _ = p.cpu()
 		start = time.Now()
-		go sendSyslog(t.tcp, data)
+		go sendSyslog(t.tcp, data, b.conns)
 	}
 	err = b.untilArrived(ctx, &r, p)
 	r.CPU -= before
@@ -245,17 +245,16 @@ func waitListen(ctx context.Context, addr string, p *process) error {
 	return fmt.Errorf("nobody listens on %s", addr)
 }
 
-// sendSyslog sends the lines over two connections; trouble shows as documents that do not arrive.
-func sendSyslog(addr, data string) {
-	const conns = 2
-	var w [conns]*bufio.Writer
+// sendSyslog sends the lines over connections in turn; trouble shows as documents that do not arrive.
+func sendSyslog(addr, data string, conns int) {
+	w := make([]*bufio.Writer, conns)
 	for i := range w {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			return
 		}
 		defer conn.Close()
-		w[i] = bufio.NewWriterSize(conn, 64<<10)
+		w[i] = bufio.NewWriterSize(conn, 16<<10)
 		defer w[i].Flush()
 	}
 	f, err := os.Open(data)
