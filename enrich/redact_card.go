@@ -33,6 +33,9 @@ func cardIn(s string, b, e int) (int, int, bool) {
 		if !isDigit(s[i]) || i > 0 && (isTokenByte(s[i-1]) || s[i-1] == '.' || s[i-1] == '_') {
 			continue
 		}
+		if i > 0 && s[i-1] == '-' && (i == 1 || !isDigit(s[i-2])) {
+			continue // a sign: a number, not a card
+		}
 		var digits [19]byte
 		n, j := 0, i
 		for ; j < e && n < len(digits); j++ {

@@ -80,6 +80,9 @@ func TestHarmlessFormsStay(t *testing.T) {
 		`GET /a%2525b?x=%27quoted%27`, `a &lt;b&gt; &amp; &quot;c&quot;`, `\x22a\x22:\x22b\x22`, `{"name":"type","type":"name","value":"x"}`, `Location: /password/reset`,
 		`<param name="user" value="bob"/>`, `session_id=8f14e45f id=4111 count=837465`, `{"passwordChangedAt":"2026-11-22","mfa":"otp","otpEnabled":true}`,
 		`npm_config_registry=x sk_test_ whsec_1`, `User bob failed to enter the one-time code`, `-----BEGIN PUBLIC KEY-----`,
+		`{"name":"CHANGE_PASSWORD","parameters":[{"name":"USER_EMAIL","value":"bob@example.com"}]}`, `{"authorization":{"action":"Microsoft.EventHub/read"}}`,
+		`{"tokens":{"lifetime":600,"refresh":true}}`, `{"strategy":"jwt","credentials":{"jti":"j1"}}`, `(using password: YES)`, `{"password":"*****"}`,
+		`{"uniqueQualifier":"-4744923097030659931"}`, `[{"key":"Legacy TLS","value":"Yes"},{"key":"Is CAE Token","value":"False"}]`,
 		`{"credentialsNonExpired":true}`, `api keys rotated: 3`, `recovery codes were shown`,
 	} {
 		if got := redactText(r, s); got != s {

@@ -22,15 +22,17 @@ const (
 	keyPlain  keyKind = iota
 	keyHeader         // Authorization: a scheme, then the secret
 	keyCookie         // Cookie: up to the end of the line
+	keyHolder         // credentials, tokens: an object under it may hold other things as well
 )
 
 // Keys that are part of longer words as well ("dbpassword") and keys that have to stand for themselves.
 const (
 	partKeys = "password passwd passphrase passcode secret apikey accesskey secretkey privatekey signingkey encryptionkey " +
-		"accesstoken refreshtoken idtoken authtoken sessiontoken bearertoken clientsecret credential credentials authcode " +
+		"accesstoken refreshtoken idtoken authtoken sessiontoken bearertoken clientsecret authcode " +
 		"verificationcode recoverycode recoverycodes backupcode backupcodes onetimecode otpcode totpcode mfacode secretdata codeverifier"
-	wholeKeys = "pwd pass token tokens otp totp hotp pin cvv cvc passwort kennwort motdepasse contrasena senha jwt assertion " +
+	wholeKeys = "pwd pass token otp totp hotp pin cvv cvc passwort kennwort motdepasse contrasena senha jwt assertion " +
 		"samlresponse sessionkey phpsessid jsessionid aspnetsessionid connectsid laravelsession xamzsecuritytoken xamzsignature xgoogsignature sastoken pgpassfile"
+	holderKeys = "credential credentials tokens"
 	headerKeys = "authorization proxyauthorization"
 	cookieKeys = "cookie setcookie cookie2"
 	// trailers may follow a key: password_confirmation, secret_hash, token_value.
@@ -46,6 +48,9 @@ func newKeySet(extra []string) *keySet {
 	}
 	for _, w := range strings.Fields(wholeKeys) {
 		k.add(secretKey{w, true, keyPlain}, false)
+	}
+	for _, w := range strings.Fields(holderKeys) {
+		k.add(secretKey{w, w == "tokens", keyHolder}, false)
 	}
 	for _, w := range strings.Fields(headerKeys) {
 		k.add(secretKey{w, true, keyHeader}, false)

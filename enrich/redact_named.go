@@ -137,8 +137,15 @@ func appendMembers(all []span, s string, i int, weak bool) []span {
 			depth--
 		}
 	}
+	// What lies deeper than the name is named there, or is the value itself. Where the object's beginning is out of reach, depth
+	// does not begin at 0.
+	depth, own := 0, 0
+	for j := lo; j < i; j++ {
+		own += nesting(s[j])
+	}
 	for j := lo; j < hi; j++ {
-		if s[j] != ':' || j == i {
+		depth += nesting(s[j])
+		if s[j] != ':' || j == i || depth != own {
 			continue
 		}
 		e := j
@@ -169,6 +176,16 @@ func appendMembers(all []span, s string, i int, weak bool) []span {
 		}
 	}
 	return all
+}
+
+func nesting(c byte) int {
+	switch c {
+	case '{', '[':
+		return 1
+	case '}', ']':
+		return -1
+	}
+	return 0
 }
 
 // holdsValue tells whether a member with that key may hold the secret that another one names.

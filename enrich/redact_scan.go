@@ -234,6 +234,9 @@ func valueAt(s string, v int, blanks, quoted bool, kind keyKind, percent bool) (
 	switch {
 	case s[at] == '{' || s[at] == '[':
 		end = balanced(s, at)
+		if s[at] == '{' && (kind == keyHeader || kind == keyHolder && !holdsTexts(s[at:end])) {
+			return span{}, false
+		}
 	case kind == keyCookie:
 		end = lineEnd(s, at)
 	case kind == keyHeader:
@@ -244,6 +247,27 @@ func valueAt(s string, v int, blanks, quoted bool, kind keyKind, percent bool) (
 		end = tokenEnd(s, at)
 	}
 	return filled(s, span{start: at, end: end, quote: quoted, kind: kind, byKey: true})
+}
+
+// holdsTexts tells whether an object has texts that may be secrets: credentials and tokens are settings ({"lifetime": 600}) and
+// ids ({"jti": "a1"}) as well.
+func holdsTexts(object string) bool {
+	for at := 0; ; {
+		n := strings.IndexByte(object[at:], ':')
+		if n < 0 {
+			return false
+		}
+		at += n + 1
+		value := strings.TrimLeft(object[at:], ` \\`)
+		if value == "" || value[0] != '"' {
+			continue
+		}
+		switch key := strings.TrimRight(object[:at-1], ` \\"`); key[strings.LastIndexByte(key, '"')+1:] {
+		case "jti", "id", "type", "kid", "user", "userLabel", "createdDate", "strategy", "status", "name", "expires", "scope":
+		default:
+			return true
+		}
+	}
 }
 
 // arrow is the length of what makes => or == of a '=', as it stands or escaped.
@@ -263,8 +287,11 @@ func arrow(s string) int {
 // filled refuses values that say that there is none, and those that are redacted already.
 func filled(s string, sp span) (span, bool) {
 	switch s[sp.start:sp.end] {
-	case "", "-", "null", "nil", "none", "None", "(null)", "true", "false", "undefined", redacted:
+	case "", "-", "null", "nil", "none", "None", "(null)", "true", "false", "True", "False", "undefined", "YES", "NO", "yes", "no", "Yes", "No", "0", "1", redacted:
 		return span{}, false
+	}
+	if sp.end-sp.start <= 64 && strings.Trim(s[sp.start:sp.end], "*") == "" {
+		return span{}, false // masked already
 	}
 	return sp, true
 }

@@ -92,7 +92,7 @@ var canaryRows = []string{
 	`{"sessionId":"s1","protocol":"oidc","status":"active","claims":{"sub":"bob","access_token":"%%"},"createdAt":"2026-11-22T10:00:00Z"}`,
 	`{"type":"LOGIN_ERROR","realmId":"master","clientId":"portal","userId":"u1","ipAddress":"203.0.113.9","error":"invalid_user_credentials","details":{"auth_method":"openid-connect","code_id":"c","refresh_token":"%%"},"time":1795341600000}`,
 	`{"operationType":"UPDATE","resourceType":"USER","realmId":"master","resourcePath":"users/1","time":1795341600000,"representation":"{\"credentials\":[{\"type\":\"password\",\"value\":\"%%\"}]}"}`,
-	`{"date":"2026-11-22T10:00:00.000Z","type":"sapi","description":"Update","ip":"203.0.113.9","details":{"request":{"method":"patch","path":"/api/v2/users/1","body":{"password":"%%","connection":"x"},"auth":{"credentials":{"jti":"%%"}}}},"log_id":"1"}`,
+	`{"date":"2026-11-22T10:00:00.000Z","type":"sapi","description":"Update","ip":"203.0.113.9","details":{"request":{"method":"patch","path":"/api/v2/users/1","body":{"password":"%%","connection":"x"},"auth":{"credentials":{"jti":"j","token":"%%"}}}},"log_id":"1"}`,
 	`{"eventType":"user.authentication.auth_via_mfa","published":"2026-11-22T10:00:00.000Z","uuid":"u","outcome":{"result":"FAILURE"},"actor":{"alternateId":"bob@example.com"},"debugContext":{"debugData":{"requestUri":"/x?token=%%","url":"/x?sessionToken=%%"}}}`,
 	`{"time":"2026-11-22T10:00:00Z","user":"bob","entry":1,"status":5,"ip":"203.0.113.9","details":"password=%%"}`,
 	`2026-11-22 10:00:00,bob,1,5,203.0.113.9,acme,s1,Mozilla,,password=%%`,
