@@ -68,6 +68,7 @@ var builtins = []struct {
 	{"nginx", newNginx, looksLikeNginx, false},
 	{"apache", newApache, looksLikeApache, false},
 	{"linux_auth", newLinuxAuth, looksLikeLinuxAuth, false},
+	{"activity_log", newActivityLog, looksLikeActivityLog, false},
 	{"daemons", newDaemons, looksLikeDaemons, false},
 	{"okta", newOkta, looksLikeOkta, false},
 	{"auth0", newAuth0, looksLikeAuth0, false},

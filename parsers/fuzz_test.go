@@ -157,6 +157,13 @@ func FuzzKeycloak(f *testing.F) {
 		`{"time":1,"operationType":"CREATE","resourceType":"USER","resourcePath":"users/","representation":"{\"a\":{}}","authDetails":{}}`)
 }
 
+func FuzzActivityLog(f *testing.F) {
+	fuzzParser(f, []string{"activity_log", "auto"}, `{"id":1,"log_name":"cards","description":"updated","event":"updated","subject_type":"App\\Models\\Card","subject_id":3,"causer_type":"App\\Models\\Admin","causer_id":1,"properties":"{\"attributes\":{\"name\":\"Gold\"},\"old\":{\"name\":\"Red\"}}","created_at":"2026-01-10T10:00:00.000000Z"}`,
+		`{"Description":"Login Failed","User":"bob","User Type":"Partner","Subject":"Card: Gold","Event Type":"Login Failed","Changes":{"a":{"old":1,"new":[2]}},"IP Address":"203.0.113.9"}`,
+		`{"log_name":"auth","event":"login","properties":{"credentials":{"email":"a@example.com"},"attributes":[],"old":1},"causer":{"id":1},"subject":[]}`,
+		"Timestamp,Description,User,User Type,Event Type,IP Address")
+}
+
 func FuzzTimes(f *testing.F) {
 	f.Add("2026-01-10T10:00:00.123+02:00", "2006-01-02 15:04:05")
 	f.Add("Feb 29 10:00:00", "syslog")

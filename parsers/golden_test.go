@@ -121,7 +121,7 @@ func TestRegistryIsComplete(t *testing.T) {
 		}
 	}
 	page := ""
-	for _, name := range []string{"auth_service", "daemons", "ecs", "generic", "syslog", "payment_portal", "linux_auth", "nginx", "apache", "okta", "auth0", "user_activity", "keycloak"} {
+	for _, name := range []string{"auth_service", "daemons", "ecs", "generic", "syslog", "payment_portal", "linux_auth", "nginx", "apache", "okta", "auth0", "user_activity", "keycloak", "activity_log"} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", "parsers", name+".md"))
 		if err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func TestRegistryIsComplete(t *testing.T) {
 
 // The blocks that the docs show are right.
 func TestDocsExamples(t *testing.T) {
-	for _, name := range []string{"auth_service", "ecs", "generic", "payment_portal", "nginx", "apache", "okta", "auth0", "user_activity", "keycloak"} {
+	for _, name := range []string{"auth_service", "ecs", "generic", "payment_portal", "nginx", "apache", "okta", "auth0", "user_activity", "keycloak", "activity_log"} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", "parsers", name+".md"))
 		if err != nil {
 			t.Fatal(err)
