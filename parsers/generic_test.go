@@ -242,7 +242,7 @@ func TestSetGet(t *testing.T) {
 	f("linux_auth", "<nil>")
 	f("regex", `parser "regex" needs a block: write parser "regex" "NAME" { ... } and name that`)
 	f("biling", `there is no parser "biling"; did you mean "billing"?`)
-	f("nothing_like_it", `there is no parser "nothing_like_it"; known here: apache, auth0, auth_service, auto, billing, daemons, ecs, json, keycloak, linux_auth, logfmt, nginx, okta, payment_portal, raw, syslog, user_activity`)
+	f("nothing_like_it", `there is no parser "nothing_like_it"; known here: activity_log, apache, auth0, auth_service, auto, billing, daemons, ecs, json, keycloak, linux_auth, logfmt, nginx, okta, payment_portal, raw, syslog, user_activity`)
 }
 
 // Every field that a block may set can be set, and lands where it belongs.

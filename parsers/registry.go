@@ -15,7 +15,6 @@ var Registry = map[string]Spec{
 	"auth0":          {New: newAuth0, Summary: "Auth0 tenant logs, as its API and log streams give them"},
 	"auth_service":   {New: newAuthService, Summary: "logs of the auth service: audit, event, job, notification, session and grant rows of JSON"},
 	"activity_log":   {New: newActivityLog, Summary: "the loyalty platform: rows of the Laravel activity log, as JSON or CSV"},
-	"activity_log":   {New: newActivityLog, Summary: "the loyalty platform: rows of the Laravel activity log, as JSON or CSV"},
 	"auto":           {New: newAuto, Summary: "picks the parser by the line's shape and remembers it per source"},
 	"csv":            {New: newCSV, NeedsBlock: true, Summary: "separated values with columns and field map from the config"},
 	"daemons":        {New: newDaemons, Summary: "mail, FTP, database, VPN, telephony and proxy daemons' own logs, auditd, fail2ban: their login lines"},
@@ -31,7 +30,6 @@ var Registry = map[string]Spec{
 	"regex":          {New: newRegex, NeedsBlock: true, Summary: "an expression with named groups and a field map from the config"},
 	"user_activity":  {New: newUserActivity, Summary: "logins, second factors, passwords, sessions and lock-outs of an application: JSON, key=value or CSV"},
 	"syslog":         {New: newSyslog, Summary: "any syslog message: its header, and the text as it is"},
-	"user_activity":  {New: newUserActivity, Summary: "logins, second factors, passwords, sessions and lock-outs of an application: JSON, key=value or CSV"},
 }
 
 // Primer is a parser that wants the first line of a source (of a file: at offset 0) before any of its lines is parsed: after
