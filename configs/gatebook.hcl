@@ -38,8 +38,34 @@ input "file" "auth" {
 #   parser = "billing"
 # }
 
+# input "syslog" "edge" { # docs/syslog.md
+#   listen = ["udp://127.0.0.1:5514", "tcp://127.0.0.1:5514", "tls://127.0.0.1:6514"]
+#   tls {
+#     cert      = "/etc/gatebook/tls/server.pem"
+#     key       = "/etc/gatebook/tls/server.key"
+#     client_ca = "/etc/gatebook/tls/clients.pem"
+#   }
+# }
+
+# input "bulk" "fleet" { # Filebeat, Fluent Bit, Vector, other Gatebooks: docs/bulk.md
+#   listen = "127.0.0.1:9299"
+#   key "web" {
+#     api_key  = file("/etc/gatebook/web.key")
+#     datasets = ["nginx.*"]
+#   }
+# }
+
+# input "http" "hooks" { # JSON of webhooks: docs/http.md
+#   listen  = "127.0.0.1:9298"
+#   api_key = file("/etc/gatebook/hooks.key")
+# }
+
+# input "journald" "system" {
+#   units = ["ssh.service"]
+# }
+
 # --- how to understand it -----------------------------------------------------------------------------
-# linux_auth, payment_portal and raw need no block. Any other application is described by a block alone:
+# linux_auth, payment_portal, auth_service, keycloak, nginx and the others of docs/parsers need no block. Any other application is described by a block alone:
 # which member of a line is which field (docs/fields.md), how times look, and what its codes mean.
 
 parser "json" "billing" {
@@ -79,6 +105,14 @@ parser "json" "billing" {
 #   keys     = ["customer_pin"]
 #   patterns = ["EMP-[0-9]{6}"]
 #   hash     = { fields = ["user.email"], key = env("GATEBOOK_HASH_KEY") }
+# }
+
+# Ids, e-mail addresses and names that are one user to gatebook.user.key (docs/users.md).
+# users {
+#   aliases = "users.csv" # columns user, realm, id, email, name
+#   alias "jdoe" {
+#     emails = ["j.doe@example.com", "john@example.org"]
+#   }
 # }
 
 # --- what lies between --------------------------------------------------------------------------------
