@@ -3,6 +3,7 @@ package inputs
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,8 +37,9 @@ type idMemory struct {
 	stale  []string
 
 	mu      sync.Mutex
-	known   map[idHash]uint32  // number of the slot
-	pending map[idHash]*flight // of those that are not yet safe
+	cells   []uint32           // where each id is, plus one: slot and place in it, found by the hash (open addressing, linear)
+	known   int                // cells in use, at most half of them
+	pending map[idHash]*flight // of ids that are not yet safe
 	slots   [][]byte           // values as in the log; never changed, only replaced
 	at      int                // slot that is filling
 	seq     uint64             // its place in time
@@ -48,13 +50,16 @@ type idSlot struct {
 	number int
 	fresh  bool // begun anew: what was in it is forgotten
 	value  []byte
-	from   int // where the new hashes begin
+	from   int // the first new id
 }
 
 // newIDMemory makes the memory of so many ids, with what the positions of an earlier run say.
 func newIDMemory(prefix string, remember int, positions map[string][]byte) *idMemory {
 	n := (remember + slotIDs - 1) / slotIDs
-	m := &idMemory{prefix: prefix, known: map[idHash]uint32{}, pending: map[idHash]*flight{}, slots: make([][]byte, n)}
+	m := &idMemory{prefix: prefix, pending: map[idHash]*flight{}, slots: make([][]byte, n)}
+	if n > 0 {
+		m.cells = make([]uint32, 1<<bits.Len(uint(2*n*slotIDs)))
+	}
 	for key, value := range positions {
 		text, ok := strings.CutPrefix(key, slotPrefix)
 		number, err := strconv.Atoi(text)
@@ -72,29 +77,80 @@ func newIDMemory(prefix string, remember int, positions map[string][]byte) *idMe
 	}
 	slices.Sort(m.stale)
 	for number, value := range m.slots {
-		for h := range hashes(value) {
-			m.known[h] = uint32(number)
-		}
+		m.insert(number, 0, value)
 	}
 	return m
 }
 
-// hashes walks over the ids of a slot.
-func hashes(value []byte) func(func(idHash) bool) {
-	return func(yield func(idHash) bool) {
-		for i := slotHeader; i+len(idHash{}) <= len(value); i += len(idHash{}) {
-			if !yield(idHash(value[i:])) {
-				return
-			}
+// idsOf is the number of ids in a slot's value.
+func idsOf(value []byte) int { return max(len(value)-slotHeader, 0) / len(idHash{}) }
+
+// idAt is the i-th id of a slot's value.
+func idAt(value []byte, i int) idHash { return idHash(value[slotHeader+i*len(idHash{}):]) }
+
+// home is the cell where the search for an id begins.
+func (m *idMemory) home(h idHash) int {
+	return int(binary.LittleEndian.Uint64(h[:])) & (len(m.cells) - 1)
+}
+
+// idOf is the id that a used cell stands for.
+func (m *idMemory) idOf(cell int) idHash {
+	at := int(m.cells[cell] - 1)
+	return idAt(m.slots[at/slotIDs], at%slotIDs)
+}
+
+// find returns the cell of an id, or the free one where it would be.
+func (m *idMemory) find(h idHash) (cell int, ok bool) {
+	for cell = m.home(h); m.cells[cell] != 0; cell = (cell + 1) & (len(m.cells) - 1) {
+		if m.idOf(cell) == h {
+			return cell, true
 		}
 	}
+	return cell, false
+}
+
+// insert makes the ids of a slot from the i-th on known.
+func (m *idMemory) insert(number, i int, value []byte) {
+	for ; i < idsOf(value); i++ {
+		cell, known := m.find(idAt(value, i))
+		if !known {
+			m.known++
+		}
+		m.cells[cell] = uint32(number*slotIDs+i) + 1
+	}
+}
+
+// forget removes the ids of a slot that is begun anew.
+func (m *idMemory) forget(number int) {
+	value := m.slots[number]
+	for i := range idsOf(value) {
+		if cell, known := m.find(idAt(value, i)); known && m.cells[cell] == uint32(number*slotIDs+i)+1 {
+			m.free(cell)
+			m.known--
+		}
+	}
+}
+
+// free empties a cell. What was put further on because it was taken moves up, so that searches find it.
+func (m *idMemory) free(cell int) {
+	mask := len(m.cells) - 1
+	for next := (cell + 1) & mask; m.cells[next] != 0; next = (next + 1) & mask {
+		if home := m.home(m.idOf(next)); (next-home)&mask >= (next-cell)&mask {
+			m.cells[cell] = m.cells[next]
+			cell = next
+		}
+	}
+	m.cells[cell] = 0
 }
 
 // lookup says whether an id was taken, and with what flight where that is not over.
 func (m *idMemory) lookup(h idHash) (known bool, on *flight) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, known = m.known[h]
+	if len(m.cells) == 0 {
+		return false, nil
+	}
+	_, known = m.find(h)
 	return known, m.pending[h]
 }
 
@@ -107,7 +163,7 @@ func (m *idMemory) plan(list []idHash) []idSlot {
 	at, seq := m.at, m.seq
 	value := m.slots[at]
 	for len(list) > 0 {
-		room := slotIDs - max(len(value)-slotHeader, 0)/len(idHash{})
+		room := slotIDs - idsOf(value)
 		if room == 0 {
 			at, value = (at+1)%len(m.slots), nil
 			continue
@@ -123,7 +179,7 @@ func (m *idMemory) plan(list []idHash) []idSlot {
 		for _, h := range list[:n] {
 			next = append(next, h[:]...)
 		}
-		plan = append(plan, idSlot{number: at, fresh: fresh, value: next, from: len(value)})
+		plan = append(plan, idSlot{number: at, fresh: fresh, value: next, from: idsOf(value)})
 		value, list = next, list[n:]
 	}
 	return plan
@@ -150,17 +206,13 @@ func (m *idMemory) commit(plan []idSlot, fl *flight) {
 	for i := range plan {
 		s := &plan[i]
 		if s.fresh {
-			for h := range hashes(m.slots[s.number]) {
-				if m.known[h] == uint32(s.number) {
-					delete(m.known, h)
-				}
-			}
+			m.forget(s.number)
 			m.seq++
 		}
 		m.slots[s.number], m.at = s.value, s.number
-		for j := s.from; j < len(s.value); j += len(idHash{}) {
-			h := idHash(s.value[j:])
-			m.known[h], m.pending[h] = uint32(s.number), fl
+		m.insert(s.number, s.from, s.value)
+		for j := s.from; j < idsOf(s.value); j++ {
+			m.pending[idAt(s.value, j)] = fl
 		}
 	}
 }
@@ -178,5 +230,5 @@ func (m *idMemory) settled(list []idHash) {
 func (m *idMemory) size() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.known)
+	return m.known
 }

@@ -3,6 +3,7 @@ package inputs
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -364,11 +365,30 @@ func TestIDMemory(t *testing.T) {
 	}
 	has := func(m *idMemory, i int) bool { known, _ := m.lookup(id(i)); return known }
 	next := 0
-	for _, n := range []int{1, 100, 27, 1, 300, 128, 5, 3 * slotIDs, 1, 1000, 7} {
+	sizes := []int{1, 100, 27, 1, 300, 128, 5, 3 * slotIDs, 1, 1000, 7}
+	for random := rand.New(rand.NewPCG(1, 2)); len(sizes) < 200; {
+		sizes = append(sizes, 1+random.IntN(200))
+	}
+	for _, n := range sizes {
 		add(m, next, next+n)
 		next += n
-		if m.size() > 4*slotIDs || len(m.pending) != 0 {
-			t.Fatalf("%d ids, %d pending", m.size(), len(m.pending))
+		held := map[idHash]bool{}
+		for _, value := range m.slots {
+			for i := range idsOf(value) {
+				held[idAt(value, i)] = true
+			}
+		}
+		used := 0
+		for _, cell := range m.cells {
+			used += min(int(cell), 1)
+		}
+		if m.size() > 4*slotIDs || len(m.pending) != 0 || m.size() != len(held) || used != len(held) {
+			t.Fatalf("%d ids, %d pending, %d in slots, %d cells", m.size(), len(m.pending), len(held), used)
+		}
+		for h := range held {
+			if known, _ := m.lookup(h); !known {
+				t.Fatalf("%x is not found", h)
+			}
 		}
 		for i := next - min(next, 3*slotIDs); i < next; i++ {
 			if !has(m, i) {
