@@ -41,12 +41,19 @@ type canaries struct{ places []string }
 // canaryWord is what all of them look like; also in base64 with "bob:" before it.
 var canaryWord = regexp.MustCompile(`(?i)Cnry\d{5}xZ|` + base64.StdEncoding.EncodeToString([]byte("bob:Cnry"))[:10])
 
-// into puts new secrets where %% stands, and the base64 of one where $$ does.
+// into puts a new secret at each %%, so that none is found by another's place, and one in base64 at each $$.
 func (c *canaries) into(parser, form string) string {
-	c.places = append(c.places, parser+": "+form)
-	secret := fmt.Sprintf("Cnry%05dxZ", len(c.places)-1)
-	form = strings.ReplaceAll(form, "$$", base64.StdEncoding.EncodeToString([]byte("bob:"+secret)))
-	return strings.ReplaceAll(form, "%%", secret)
+	out := form
+	for strings.Contains(out, "%%") || strings.Contains(out, "$$") {
+		secret := fmt.Sprintf("Cnry%05dxZ", len(c.places))
+		c.places = append(c.places, parser+": "+form)
+		if strings.Contains(out, "%%") {
+			out = strings.Replace(out, "%%", secret, 1)
+		} else {
+			out = strings.Replace(out, "$$", base64.StdEncoding.EncodeToString([]byte("bob:"+secret)), 1)
+		}
+	}
+	return out
 }
 
 // expectNone fails for each place whose secret is in the text.
@@ -352,9 +359,9 @@ func get(t *testing.T, url string) string {
 }
 
 // normalizeAll gives the documents of the lines of a parser.
-func normalizeAll(t *testing.T, set *parsers.Set, parser string, enrichers []enrich.Enricher, lines []string) string {
+func normalizeAll(t *testing.T, set *parsers.Set, envelope, parser string, enrichers []enrich.Enricher, lines []string) string {
 	t.Helper()
-	p, err := set.Get(parser)
+	p, err := set.Open(envelope, parser)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +397,7 @@ func TestCanariesComeOutWithoutRedaction(t *testing.T) {
 		var c canaries
 		lines := c.linesFor(name)
 		parser, _ := canaryConfig(name)
-		text := normalizeAll(t, set, parser, nil, lines)
+		text := normalizeAll(t, set, "", parser, nil, lines)
 		found := map[string]bool{}
 		for _, w := range canaryWord.FindAllString(text, -1) {
 			found[w] = true
@@ -400,7 +407,32 @@ func TestCanariesComeOutWithoutRedaction(t *testing.T) {
 		}
 		var with canaries
 		with.places = c.places
-		with.expectNone(t, "parser "+name, normalizeAll(t, set, parser, enrich.FromConfig(enrich.Blocks{}, "", nil).Enrichers(), lines))
+		with.expectNone(t, "parser "+name, normalizeAll(t, set, "", parser, enrich.FromConfig(enrich.Blocks{}, "", nil).Enrichers(), lines))
+	}
+}
+
+// What the lines are wrapped in by the inputs syslog, journald and bulk holds secrets of its own.
+func TestNoSecretGetsOutOfEnvelopes(t *testing.T) {
+	set := canarySet(t)
+	for envelope := range parsers.Envelopes {
+		var c canaries
+		var lines []string
+		for _, text := range append(slices.Clone(canaryTexts), canaryRows...) {
+			quoted, _ := json.Marshal(strings.ToValidUTF8(text, "?"))
+			for _, form := range []string{
+				`<86>1 2026-11-22T10:00:00Z web1 app 7 - [x@1 password="%%" q="token=%%"] ` + text,
+				`{"MESSAGE":` + string(quoted) + `,"_CMDLINE":"tool --password=%%","_EXE":"/bin/tool","MY_TOKEN":"%%","_HOSTNAME":"web1","SYSLOG_IDENTIFIER":"app","REP":["password=%%","b"]}`,
+				`{"@timestamp":"2026-11-22T10:00:00Z","message":` + string(quoted) + `,"agent":{"id":"secret=%%"},"process":{"command_line":"mysql -p%%"},"fields":{"api_key":"%%"}}`,
+			} {
+				lines = append(lines, c.into(envelope, form))
+			}
+		}
+		for _, parser := range []string{"auto", "linux_auth", "json", "raw"} {
+			if text := normalizeAll(t, set, envelope, parser, nil, lines); len(canaryWord.FindAllString(text, -1)) < len(lines) {
+				t.Errorf("%s, %s: the canaries do not come out without redaction", envelope, parser)
+			}
+			c.expectNone(t, envelope+", "+parser, normalizeAll(t, set, envelope, parser, enrich.FromConfig(enrich.Blocks{}, "", nil).Enrichers(), lines))
+		}
 	}
 }
 
