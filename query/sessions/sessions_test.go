@@ -182,6 +182,14 @@ func TestUsers(t *testing.T) {
 	if h := tr.History("shop/ana"); len(h) != 2 || h[0].Entry != "Mobile login" || h[1].Ended != at("11:00") {
 		t.Errorf("%+v", h)
 	}
+	// A logout by id alone, of a session that began with a name, is that user's.
+	begin, over := made("14:00", event.Login, user("shop/bob"), ip, session("s9")), made("15:00", event.Logout, session("s9"))
+	over.UserKey, over.User.ID = "shop/1007", "1007"
+	tr.Add(begin)
+	tr.Add(over)
+	if u := tr.Find("bob")[0]; u.LastLogout != at("15:00") || u.ID != "1007" || len(tr.Users()) != 2 || tr.Find("1007")[0] != u {
+		t.Errorf("%+v of %d users", u, len(tr.Users()))
+	}
 	if len(tr.Find("nobody")) != 0 || len(tr.History("nobody")) != 0 {
 		t.Error("a user who was never there")
 	}

@@ -145,6 +145,12 @@ func (t *Tracker) user(ev *event.Event) *User {
 		return nil
 	}
 	u := t.users[ev.UserKey]
+	if u == nil && ev.Session.ID != "" {
+		// A line that has the user's id alone, of a session whose beginning told the name.
+		if s := t.byID[spaceOf(ev)+ev.Session.ID]; s != nil && s.Key != "" && ev.User.Email == "" && (ev.User.Name == "" || ev.User.Name == ev.User.ID) {
+			u = t.users[s.Key]
+		}
+	}
 	if u == nil {
 		u = &User{Key: ev.UserKey}
 		t.users[ev.UserKey] = u
