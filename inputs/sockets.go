@@ -65,6 +65,13 @@ func (s *Sockets) Reserve(ctx context.Context, network, address string) error {
 	return nil
 }
 
+// has says that a generation has left the socket.
+func (s *Sockets) has(network, address string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept[network+"://"+address] != nil
+}
+
 // Abandon gives up what was reserved by inputs that will not run: the next Sweep closes it, unless it is reserved again.
 func (s *Sockets) Abandon() {
 	s.mu.Lock()

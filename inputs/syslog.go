@@ -201,7 +201,7 @@ func (c *syslogConfig) New(env Env) (Input, error) {
 
 // reserve opens the socket, or keeps the one that an earlier generation had.
 func (s *Syslog) reserve(a syslogAddress) error {
-	if a.isUnix() {
+	if a.isUnix() && !s.sockets.has(a.network(), a.address) {
 		if err := removeStale(a); err != nil {
 			return err
 		}
@@ -218,8 +218,7 @@ func (s *Syslog) reserve(a syslogAddress) error {
 	return nil
 }
 
-// removeStale removes the socket that a killed process has left. One that somebody answers on stays: it is another's, or an earlier
-// generation's own, which Reserve knows.
+// removeStale removes the socket that a killed process has left. One that somebody answers on stays, and listening will say so.
 func removeStale(a syslogAddress) error {
 	info, err := os.Lstat(a.address)
 	if err != nil {

@@ -19,6 +19,8 @@ const (
 	packetBatch = 64 << 10
 	// maxPacketSources is how many senders' sources are kept; then they are made anew.
 	maxPacketSources = 4096
+	// maxReadFailures is after how many errors in a row a socket is taken for broken.
+	maxReadFailures = 100
 	// packetOverhead is what a waiting datagram takes beside its text.
 	packetOverhead = 32
 )
@@ -160,14 +162,16 @@ func (r *packetReader) setUp() net.Addr {
 func (r *packetReader) read(ctx context.Context) error {
 	scratch := make([]byte, min(r.input.config.maxMessage, 1<<16)+1)
 	oob := make([]byte, 64)
-	for {
+	for failures := 0; ; {
 		n, from, err := r.receive(scratch, oob)
 		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) || isTimeout(err) {
+			// The kernel may be short of memory for a moment: the next datagram may do.
+			if failures++; failures > maxReadFailures || ctx.Err() != nil || errors.Is(err, net.ErrClosed) || isTimeout(err) {
 				return err
 			}
-			continue // an ICMP answer to something else, a signal: the next datagram may do
+			continue
 		}
+		failures = 0
 		if !r.input.allowed(from) {
 			r.counts.notAllowed.Add(1)
 			continue

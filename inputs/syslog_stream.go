@@ -19,7 +19,7 @@ const (
 	handshakeGrace = 2 * time.Second
 	smallBuffer    = 4 << 10
 	largeBuffer    = 64 << 10
-	buffersInAll   = 16 << 20 // beyond, buffers of new connections stay small
+	buffersInAll   = 4 << 20 // beyond, buffers of new connections stay small
 )
 
 // syslogConn is one connection.
