@@ -60,6 +60,8 @@ func activityMessage(ev *event.Event) string {
 	}
 	what := phrase.done
 	switch {
+	case ev.Action == event.SessionRevoke && other == "": // nobody says by whom
+		what = "had a session that was revoked"
 	case ev.Outcome == event.Failure && phrase.failed != "":
 		what = phrase.failed
 	case ev.Outcome == event.Unknown && phrase.open != "":
