@@ -13,7 +13,7 @@ var secretForms = []string{
 	// JSON: keys of one word and of several, nested, in a JSON text once and twice, cut off, not valid
 	`{"password":"%%"}`, `{"New Password":"%%"}`, `{"Old Password": "%%"}`, `{"API Key":"%%"}`, `{"Recovery Codes":["%%"]}`, `{"One-Time Code":"%%"}`,
 	`{"Private Key":"%%"}`, `{"clientSecret":"%%"}`, `{"access_token":"%%","token_type":"Bearer"}`, `{"a":{"b":[{"c":{"otp":"%%"}}]}}`,
-	`{"m":"{\"password\":\"%%\"}"}`, `{"m":"{\"n\":\"{\\\"password\\\":\\\"%%\\\"}\"}"}`, `{"user":"bob","password":"%%`, `{"credentials":{"x":"1","y":"%%`,
+	`{"m":"{\"password\":\"%%\"}"}`, `{"m":"{\"n\":\"{\\\"password\\\":\\\"%%\\\"}\"}"}`, `{"user":"bob","password":"%%`, `{"credentials":{"x":"1","y":"%%`, `{"credentials":{"email":"bob@example.org","password":"%%"}}`,
 	`{'password': '%%'}`, `{password: %%}`, `{"passwor\u0064":"%%"}`, `{\u0022password\u0022:\u0022%%\u0022}`, `\x22password\x22:\x22%%\x22`, `{"body":"password=%%&x=1"}`,
 	`{"secretData":"{\"value\":\"%%\"}"}`, `{"credentials":[{"type":"password","value":"%%"}]}`, `{"headers":{"authorization":["Bearer %%"]}}`,
 	`{"Set-Cookie":["sid=%%"]}`, `{"Cookie":"a=%%; b=%%"}`, `{"session_cookie":"%%"}`,
@@ -81,7 +81,7 @@ func TestHarmlessFormsStay(t *testing.T) {
 		`<param name="user" value="bob"/>`, `session_id=8f14e45f id=4111 count=837465`, `{"passwordChangedAt":"2026-11-22","mfa":"otp","otpEnabled":true}`,
 		`npm_config_registry=x sk_test_ whsec_1`, `User bob failed to enter the one-time code`, `-----BEGIN PUBLIC KEY-----`,
 		`{"name":"CHANGE_PASSWORD","parameters":[{"name":"USER_EMAIL","value":"bob@example.com"}]}`, `{"authorization":{"action":"Microsoft.EventHub/read"}}`,
-		`{"tokens":{"lifetime":600,"refresh":true}}`, `{"strategy":"jwt","credentials":{"jti":"j1"}}`, `(using password: YES)`, `{"password":"*****"}`,
+		`{"tokens":{"lifetime":600,"refresh":true}}`, `{"strategy":"jwt","credentials":{"jti":"j1"}}`, `{"credentials":{"email":"bob@example.org","password":"[redacted]"}}`, `(using password: YES)`, `{"password":"*****"}`,
 		`{"uniqueQualifier":"-4744923097030659931"}`, `[{"key":"Legacy TLS","value":"Yes"},{"key":"Is CAE Token","value":"False"}]`,
 		`{"credentialsNonExpired":true}`, `api keys rotated: 3`, `recovery codes were shown`,
 	} {

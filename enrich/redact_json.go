@@ -118,7 +118,7 @@ func (w *redaction) appendObject(dst []byte, v gjson.Result, secret bool, depth 
 		first = false
 		key := k.String()
 		inner := secret
-		if kind, hit := w.r.keys.match(key); hit && (!one.IsObject() || kind != keyHeader && (kind != keyHolder || holdsTexts(one.Raw))) {
+		if kind, hit := w.r.keys.match(key); hit && (!one.IsObject() || kind != keyHeader && (kind != keyHolder || w.r.keys.holdsTexts(one.Raw))) {
 			inner = true
 		}
 		switch strings.ToLower(key) {

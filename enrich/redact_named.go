@@ -99,9 +99,9 @@ func (k *keySet) namedSpans(s string) []span {
 		}
 		hits++
 		if s[i] == '=' {
-			all = appendElement(all, s, i)
+			all = k.appendElement(all, s, i)
 		} else {
-			all = appendMembers(all, s, i, weak)
+			all = k.appendMembers(all, s, i, weak)
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].start < all[j].start })
@@ -115,7 +115,7 @@ func (k *keySet) namedSpans(s string) []span {
 }
 
 // appendMembers takes the values in the object around i.
-func appendMembers(all []span, s string, i int, weak bool) []span {
+func (k *keySet) appendMembers(all []span, s string, i int, weak bool) []span {
 	lo, hi := i, i
 	for depth := 0; lo > 0 && i-lo < farthestNamed; lo-- {
 		if c := s[lo-1]; c == '}' {
@@ -166,9 +166,9 @@ func appendMembers(all []span, s string, i int, weak bool) []span {
 		if !holdsValue(strings.ToLower(s[b:e]), weak) {
 			continue
 		}
-		sp, ok := valueAt(s[:hi], j+1, true, true, keyPlain, false)
+		sp, ok := k.valueAt(s[:hi], j+1, true, true, keyPlain, false)
 		if ok && sp.end == hi && hi < len(s) { // it goes on beyond
-			sp, ok = valueAt(s, j+1, true, true, keyPlain, false)
+			sp, ok = k.valueAt(s, j+1, true, true, keyPlain, false)
 		}
 		if ok {
 			all = append(all, sp)
@@ -200,7 +200,7 @@ func holdsValue(key string, weak bool) bool {
 }
 
 // appendElement takes the value of an XML element that is named by an attribute: of another attribute, or what stands in it.
-func appendElement(all []span, s string, i int) []span {
+func (k *keySet) appendElement(all []span, s string, i int) []span {
 	end := strings.IndexByte(s[i:min(len(s), i+farthestNamed)], '>')
 	open := strings.LastIndexByte(s[max(0, i-longestWord):i], '<')
 	if end < 0 || open < 0 {
@@ -208,7 +208,7 @@ func appendElement(all []span, s string, i int) []span {
 	}
 	end += i
 	if v := strings.Index(s[i:end], " value="); v >= 0 {
-		if sp, ok := valueAt(s, i+v+len(" value="), false, false, keyPlain, false); ok && sp.end <= end {
+		if sp, ok := k.valueAt(s, i+v+len(" value="), false, false, keyPlain, false); ok && sp.end <= end {
 			all = append(all, sp)
 		}
 		return all

@@ -125,7 +125,7 @@ back:
 	if !ok || !quoted && notAKey(s, b, e, i, v) {
 		return span{}, false
 	}
-	return valueAt(s, v, i > e && s[i-1] == ' ' || s[i] == ':', quoted, kind, s[i] == '%')
+	return k.valueAt(s, v, i > e && s[i-1] == ' ' || s[i] == ':', quoted, kind, s[i] == '%')
 }
 
 // phrase is for keys of two words, "API Key" and "Recovery Codes"; the second one begins at b.
@@ -206,7 +206,7 @@ const redacted = "[redacted]"
 func redactedAt(s string, v int) bool { return strings.HasPrefix(s[v:], redacted) }
 
 // valueAt takes the value that begins at or after v.
-func valueAt(s string, v int, blanks, quoted bool, kind keyKind, percent bool) (span, bool) {
+func (k *keySet) valueAt(s string, v int, blanks, quoted bool, kind keyKind, percent bool) (span, bool) {
 	if n := arrow(s[v:]); n > 0 {
 		v, blanks = v+n, true
 	}
@@ -234,7 +234,7 @@ func valueAt(s string, v int, blanks, quoted bool, kind keyKind, percent bool) (
 	switch {
 	case s[at] == '{' || s[at] == '[':
 		end = balanced(s, at)
-		if s[at] == '{' && (kind == keyHeader || kind == keyHolder && !holdsTexts(s[at:end])) {
+		if s[at] == '{' && (kind == keyHeader || kind == keyHolder && !k.holdsTexts(s[at:end])) {
 			return span{}, false
 		}
 	case kind == keyCookie:
@@ -249,9 +249,9 @@ func valueAt(s string, v int, blanks, quoted bool, kind keyKind, percent bool) (
 	return filled(s, span{start: at, end: end, quote: quoted, kind: kind, byKey: true})
 }
 
-// holdsTexts tells whether an object has texts that may be secrets: credentials and tokens are settings ({"lifetime": 600}) and
-// ids ({"jti": "a1"}) as well.
-func holdsTexts(object string) bool {
+// holdsTexts tells whether an object has texts that may be secrets and are not named as such: credentials and tokens are settings
+// ({"lifetime": 600}), ids ({"jti": "a1"}), and who it was ({"email": "bob@example.org", "password": "x"}) as well.
+func (k *keySet) holdsTexts(object string) bool {
 	for at := 0; ; {
 		n := strings.IndexByte(object[at:], ':')
 		if n < 0 {
@@ -262,10 +262,14 @@ func holdsTexts(object string) bool {
 		if value == "" || value[0] != '"' {
 			continue
 		}
-		switch key := strings.TrimRight(object[:at-1], ` \\"`); key[strings.LastIndexByte(key, '"')+1:] {
-		case "jti", "id", "type", "kid", "user", "userLabel", "createdDate", "strategy", "status", "name", "expires", "scope":
+		key := strings.TrimRight(object[max(0, at-longestWord):at-1], ` \\"`)
+		switch key = key[strings.LastIndexByte(key, '"')+1:]; key {
+		case "jti", "id", "type", "kid", "user", "userLabel", "createdDate", "strategy", "status", "name", "expires", "scope", "email", "username",
+			"user_name", "userName", "login", "account", "phone", "ip", "realm", "client_id", "clientId", "connection", "grant_type", "provider":
 		default:
-			return true
+			if _, named := k.match(key); !named {
+				return true
+			}
 		}
 	}
 }
@@ -501,7 +505,7 @@ func (k *keySet) atDash(s string, i int) (span, bool) {
 			return afterColon(s, i+j+1)
 		}
 		if kind, ok := k.match(rest[2:j]); ok {
-			return valueAt(s, i+j, true, false, kind, false)
+			return k.valueAt(s, i+j, true, false, kind, false)
 		}
 		return span{}, false
 	}
@@ -513,9 +517,9 @@ func (k *keySet) atDash(s string, i int) (span, bool) {
 		case f.flag == 'u':
 			return afterColon(s, i+3)
 		case !f.joined && rest[2] == ' ' && len(rest) > 3 && rest[3] != '-':
-			return valueAt(s, i+3, true, false, keyPlain, false)
+			return k.valueAt(s, i+3, true, false, keyPlain, false)
 		case f.joined:
-			return valueAt(s, i+2, false, false, keyPlain, false)
+			return k.valueAt(s, i+2, false, false, keyPlain, false)
 		}
 	}
 	return span{}, false
