@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -409,6 +410,22 @@ timeout     = "20s"`, sink, Env{})
 	r.want(413, "POST", "/_bulk", zipped(bulkOf("a")+strings.Repeat("\n", 3<<20)), "Content-Encoding", "gzip")
 	r.want(413, "POST", "/_bulk", zipped(strings.Repeat(bulkOf("abcdefghijklmnopqrst"), 60000)), "Content-Encoding", "gzip")
 	r.want(413, "POST", "/_bulk", strings.Repeat(bulkOf("abcdefghijklmnopqrst"), 60000))
+	noise := make([]byte, 3<<20)
+	if _, err := rand.Read(noise); err != nil {
+		t.Fatal(err)
+	}
+	r.want(413, "POST", "/_bulk", zipped(hex.EncodeToString(noise)), "Content-Encoding", "gzip")
+	unknown, err := http.NewRequest("POST", r.url+"/_bulk", io.MultiReader(strings.NewReader(hex.EncodeToString(noise)))) // of no length
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown.Header = r.header
+	if res, err := r.client.Do(unknown); err == nil { // or cut off while sending
+		res.Body.Close()
+		if res.StatusCode != 413 {
+			t.Errorf("a long body of no length: %d", res.StatusCode)
+		}
+	}
 	r.want(400, "POST", "/_bulk", "no gzip at all", "Content-Encoding", "gzip")
 	r.want(400, "POST", "/_bulk", zipped(bulkOf("x"))[:30], "Content-Encoding", "gzip")
 	r.want(415, "POST", "/_bulk", "x", "Content-Encoding", "br")
