@@ -14,7 +14,7 @@ import (
 // autoParser finds the parser of each line by its shape. The one that fitted a source's last line is tried first; the generic
 // ones come last and are not remembered, because they take what a special one would understand.
 //
-//	line -> remembered for the source -> blocks of the config -> linux_auth, payment_portal -> json, logfmt -> syslog -> ErrNoMatch
+//	line -> remembered for the source -> blocks of the config -> builtins, special ones first -> json, logfmt -> syslog -> ErrNoMatch
 //
 // A line with a syslog header is shown whole to the blocks of the config; then its header is taken off and the text goes the same
 // way: an application's parser finds its own lines behind a header. syslog takes what has a header and nobody knows.
