@@ -115,7 +115,7 @@ func (c *syslogConfig) decodeListen(b *conf.Body) {
 		switch {
 		case a.transport == overTLS && c.tls == nil:
 			b.Errorf("listen", "%q needs a certificate; add tls { cert = \"server.pem\"  key = \"server.key\" }", text)
-		case (a.transport == overUDP || a.transport == overTCP) && !insecure && !onLoopback(a.address):
+		case (a.transport == overUDP || a.transport == overTCP) && !insecure && beyondLoopback(a.address):
 			b.Errorf("listen", "%q can be reached from other machines, and messages travel there in the clear, from anybody; use tls://, or write insecure = true (and allow = [...]) for devices that know nothing else", text)
 		}
 		c.listen = append(c.listen, a)
@@ -163,16 +163,6 @@ func parseSyslogAddress(text string) (a syslogAddress, problem string) {
 	}
 	a.address = u.Host
 	return a, ""
-}
-
-// onLoopback says that only this machine can reach the address.
-func onLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil || host == "" {
-		return false
-	}
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
 func (c *syslogConfig) ParserName() string { return c.source.Parser }

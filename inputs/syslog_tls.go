@@ -118,19 +118,14 @@ func (t *syslogTLS) config() *tls.Config {
 	return next
 }
 
-// peerName is the name that a verified certificate gives its holder; "" where none was shown.
+// peerName is the name in the client's verified certificate; "" where none was shown.
 func peerName(s tls.ConnectionState) string {
 	if len(s.VerifiedChains) == 0 {
 		return ""
 	}
 	c := s.PeerCertificates[0]
-	switch {
-	case len(c.DNSNames) > 0:
-		return c.DNSNames[0]
-	case len(c.EmailAddresses) > 0:
-		return c.EmailAddresses[0]
-	case c.Subject.CommonName != "":
-		return c.Subject.CommonName
+	if name := certificateName(c); name != "" {
+		return name
 	}
 	return c.Subject.String()
 }
