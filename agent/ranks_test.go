@@ -29,7 +29,7 @@ var ranks = map[string][]string{
 	"enrich/demogeo":                 {},
 	"query":                          {"event", "internal/conf"},
 	"query/sessions":                 {"event"},
-	"inputs":                         {"inputs/tail", "internal/conf"},
+	"inputs":                         {"inputs/tail", "event", "internal/conf"},
 	"store":                          {"event", "query", "internal/conf"},
 	"outputs/elastic":                {"event", "query", "internal/conf"},
 	"outputs":                        {"outputs/elastic", "store", "query", "event", "buffer", "internal/conf", "internal/fsx"},

@@ -203,9 +203,10 @@ func TestFullEdgeAndCentral(t *testing.T) {
 		fmt.Sprintf("output \"elasticsearch\" \"central\" {\n  hosts = [\"http://%s\"]\n  api_key = %q\n  gzip = false\n}\n", centralAddress, shipperKey))
 	ship := newShipper(t, edgeAddress, true)
 	pe := edge.start()
-	pe.WaitLog(30*time.Second, "started")
 	const size = 500
-	n := 0
+	n := size
+	ship.deliver(ship.request(1, n)) // as soon as somebody listens
+	ship.cut.Store(0)
 	for ship.busy.Load() == 0 {
 		if n > 200_000 {
 			t.Fatal("the buffer does not fill up")
