@@ -145,14 +145,24 @@ func (c *Config) decodeInputs(b *conf.Body) {
 			continue
 		}
 		in := InputConfig{Kind: k.Labels[0], Label: k.Labels[1], Config: spec.Decode(k.Labels[1], k.Body)}
-		if _, err := c.Parsers.Get(in.Config.ParserName()); err != nil {
-			k.Body.Errorf("parser", "%v", err)
+		for _, name := range parserNames(in.Config) {
+			if _, err := c.Parsers.Get(name); err != nil {
+				k.Body.Errorf("parser", "%v", err)
+			}
 		}
 		if limit := c.Buffer.MaxBytes / 64; in.Config.MaxLine() > limit {
 			k.Body.Errorf("max_line", "the buffer's max_bytes allows lines of %s at most (a 64th); make the buffer larger or the lines shorter", conf.FormatSize(limit))
 		}
 		c.Inputs = append(c.Inputs, in)
 	}
+}
+
+// parserNames are the parsers that an input names: one, or one of each of its keys.
+func parserNames(c inputs.Config) []string {
+	if keyed, ok := c.(interface{ ParserNames() []string }); ok {
+		return keyed.ParserNames()
+	}
+	return []string{c.ParserName()}
 }
 
 func (c *Config) decodeOutputs(b *conf.Body) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gatebook/gatebook/buffer"
@@ -40,8 +41,11 @@ func (n *Normalizer) Line(p parsers.Parser, src *inputs.Source, line inputs.Line
 	} else if err := limits(src, ev); err != nil {
 		n.Failed = true
 		unparsed(p, err, line.Text, ev)
-	} else if ev.Parser == "" && ev.Relayed != event.True {
-		ev.Parser = src.Parser
+	} else {
+		n.Failed = slices.Contains(ev.Tags, TagParseFailure) // said by an envelope that keeps what stood around the text
+		if ev.Parser == "" && ev.Relayed != event.True {
+			ev.Parser = src.Parser
+		}
 	}
 	if ev.Time == 0 {
 		ev.Time = received

@@ -222,13 +222,16 @@ func TestSyslogReload(t *testing.T) {
 
 // sendUntil sends numbered messages over one connection, in pieces that end anywhere, until it is told to stop.
 func sendUntil(stop <-chan struct{}, port int, number *atomic.Int64) error {
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(conn, 700)
+	var conn net.Conn
+	var err error
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
+	for began := time.Now(); conn == nil; <-tick.C { // it listens a moment after it has said that it started
+		if conn, err = net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err != nil && time.Since(began) > 20*time.Second {
+			return err
+		}
+	}
+	w := bufio.NewWriterSize(conn, 700)
 	for {
 		select {
 		case <-stop:
