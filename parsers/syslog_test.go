@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tidwall/gjson"
 
 	"github.com/gatebook/gatebook/event"
 )
@@ -250,6 +251,46 @@ func FuzzStrictRFC5424(f *testing.F) {
 func FuzzSyslog(f *testing.F) {
 	fuzzParser(f, []string{"syslog", "auto"}, "<189>1234: *Nov 22 11:00:00.123 UTC: %SYS-5-CONFIG_I: text", "<13>Nov 22 11:00:00 2026 h a[1]: x", "<13>1 - - - - - [a b=\"c\"] x",
 		"<13>1 2026-11-22T11:00:00Z h a p m [a:\"b\"; c:\"d\\]\"] x", "12 <13>: 2026 Nov 22 11:00:00 h : %A-1-B: x", "<", "<1>", "\ufeff", "<13>2026-11-22T11:00:00Z h {\"a\":1}")
+}
+
+// Through the envelope, too, every message is a valid document or an error, and is read alike when it comes again.
+func FuzzSyslogEnvelope(f *testing.F) {
+	set, ds := build(f, fuzzConfig)
+	if len(ds) > 0 {
+		f.Fatal(ds)
+	}
+	for _, text := range []string{"sshd 7 - - Failed password for bob from 203.0.113.9 port 22 ssh2", `app - - - {"a":"b","t":1768039200}`, `app - - [a b="c"][a b="d"] user=bob a=1`, "CRON 7 - - x"} {
+		f.Add("<86>1 2026-11-22T11:00:00Z web01 " + text)
+	}
+	f.Add("<86>Nov 31 11:00:00 web01 sshd[7]: Accepted password for bob from 203.0.113.9 port 22 ssh2")
+	enc := event.NewEncoder(event.EncoderOptions{Namespace: "default", Plain: true})
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, inner := range []string{"auto", "linux_auth", "wild", "raw", "re"} {
+			p, err := set.Open("syslog", inner)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var first string
+			for n := range 2 {
+				var ev event.Event
+				if err := p.Parse(Line{Text: text, Received: received, Source: "s", Offset: 1}, &ev); err != nil {
+					continue
+				}
+				doc := enc.AppendDocument(nil, &ev)
+				if !gjson.ValidBytes(doc) || !strings.HasPrefix(ev.Dataset, event.DatasetPrefix) {
+					t.Fatalf("%s: %q gives %s", inner, text, doc)
+				}
+				if len(doc) > 4096+64*len(text) {
+					t.Fatalf("%s: %d bytes of message give %d bytes", inner, len(text), len(doc))
+				}
+				if n == 0 {
+					first = string(doc)
+				} else if inner != "auto" && first != string(doc) {
+					t.Fatalf("%s: %q is read in two ways", inner, text)
+				}
+			}
+		}
+	})
 }
 
 // Every message is valid as JSON whatever its structured data are, and reading takes no more than its length allows.
