@@ -60,6 +60,7 @@ func (a *Agent) start(c *Config) (*generation, error) {
 	g.pipeline = pipeline.New(pipeline.Options{Log: a.buffer, Parser: c.Parsers.Open, Enrichers: c.Enrichers.Enrichers(),
 		Encoder: a.encoding(c, typed), Codec: g.codec(), Failed: g.fail})
 	if err := g.openInputs(); err != nil {
+		a.sockets.Abandon()
 		return nil, errors.Join(err, g.pipeline.Close(context.Background()), g.closeOutputs())
 	}
 	if err := a.sockets.Sweep(); err != nil {
