@@ -59,11 +59,11 @@ func (k *keySet) holdsTexts(object string) bool {
 			return false
 		}
 		at += n + 1
-		value := strings.TrimLeft(object[at:], ` \\`)
+		value := strings.TrimLeft(object[at:], ` \`)
 		if value == "" || value[0] != '"' {
 			continue
 		}
-		key := strings.TrimRight(object[max(0, at-longestWord):at-1], ` \\"`)
+		key := strings.TrimRight(object[max(0, at-longestWord):at-1], ` \"`)
 		switch key = key[strings.LastIndexByte(key, '"')+1:]; key {
 		case "jti", "id", "type", "kid", "user", "userLabel", "createdDate", "strategy", "status", "name", "expires", "scope", "email", "username",
 			"user_name", "userName", "login", "account", "phone", "ip", "realm", "client_id", "clientId", "connection", "grant_type", "provider":
