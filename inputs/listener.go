@@ -2,7 +2,6 @@ package inputs
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -126,7 +125,7 @@ func (l *listener) serve(ctx context.Context, sink Sink, handler http.Handler) e
 	}
 	var ln net.Listener = newLimitListener(inner, l.config.maxConnections)
 	if l.config.tls != nil {
-		ln = tls.NewListener(ln, l.config.tls.server)
+		ln = l.config.tls.listener(ln)
 	}
 	requests, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
@@ -223,8 +222,10 @@ func sender(k *senderKey, r *http.Request) *Source {
 	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		s.SenderIP, s.SenderPort = at.Addr().Unmap().WithZone("").String(), int(at.Port())
 	}
-	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		s.SenderName = certificateName(r.TLS.PeerCertificates[0])
+	if r.TLS != nil {
+		if name := peerName(*r.TLS); name != "" {
+			s.SenderName = name
+		}
 	}
 	s.Key = strings.Join([]string{s.Key, s.SenderIP}, "|")
 	return &s

@@ -3,24 +3,15 @@ package inputs
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -137,7 +128,6 @@ type rig struct {
 	sink    *testSink
 	client  *http.Client
 	header  http.Header
-	full    func() bool
 	stop    func()
 }
 
@@ -159,7 +149,9 @@ func start(t testing.TB, kind, more string, sink *testSink, env Env) *rig {
 	if ds.HasErrors() {
 		t.Fatal(ds)
 	}
-	env.Logger = testLogger()
+	if env.Logger == nil {
+		env.Logger = testLogger()
+	}
 	r := &rig{t: t, url: "http://" + address, address: address, sink: sink, header: http.Header{}}
 	r.header.Set("Authorization", "ApiKey "+testSecret)
 	if r.input, err = c.New(env); err != nil {
@@ -249,106 +241,6 @@ func figure(in Input, name, label string) (sum float64) {
 		}
 	}
 	return sum
-}
-
-// certificates makes an authority, a server's certificate and a client's.
-func certificates(t *testing.T, dir, host string) (pool *x509.CertPool, client tls.Certificate) {
-	t.Helper()
-	write := func(name, typ string, der []byte) {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	key := func() *ecdsa.PrivateKey {
-		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return k
-	}
-	root := key()
-	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, authority, authority, root.Public(), root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write("ca.pem", "CERTIFICATE", der)
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool = x509.NewCertPool()
-	pool.AddCert(parsed)
-	for i, name := range []string{"server", "client"} {
-		k := key()
-		c := &x509.Certificate{SerialNumber: big.NewInt(int64(i + 2)), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
-			NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-		if name == "server" {
-			c.IPAddresses = []net.IP{net.ParseIP(host)}
-		} else {
-			c.DNSNames = []string{"edge.example.com"}
-		}
-		der, err := x509.CreateCertificate(rand.Reader, c, parsed, k.Public(), root)
-		if err != nil {
-			t.Fatal(err)
-		}
-		private, err := x509.MarshalECPrivateKey(k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(name+".pem", "CERTIFICATE", der)
-		write(name+".key", "EC PRIVATE KEY", private)
-		if name == "client" {
-			client = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k}
-		}
-	}
-	return pool, client
-}
-
-// With TLS the certificate's name is the sender's; without one of our authority nobody gets in; a new certificate is taken up.
-func TestListenerTLS(t *testing.T) {
-	dir := t.TempDir()
-	pool, client := certificates(t, dir, "127.0.0.1")
-	sink := newTestSink()
-	r := start(t, "bulk", `api_key = "`+testSecret+`"
-tls {
-  cert      = "server.pem"
-  key       = "server.key"
-  client_ca = "ca.pem"
-}`, sink, Env{Dir: dir})
-	r.url = strings.Replace(r.url, "http://", "https://", 1)
-	transport := r.client.Transport.(*http.Transport)
-	transport.TLSClientConfig = &tls.Config{RootCAs: pool}
-	if got := r.do("GET", "/", ""); got.err == nil {
-		t.Fatalf("without a certificate: %d", got.status)
-	}
-	transport.CloseIdleConnections()
-	transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{client}}}
-	defer transport.CloseIdleConnections()
-	r.client.Transport = transport
-	r.want(200, "POST", "/_bulk", bulkOf("a"))
-	if src := sink.sources[0]; src.SenderName != "edge.example.com" || src.SenderIP != "127.0.0.1" || src.SenderPort == 0 {
-		t.Errorf("sender %q %q %d", src.SenderName, src.SenderIP, src.SenderPort)
-	}
-
-	files := r.input.(*bulkInput).config.tls
-	old := files.certificate(time.Now())
-	certificates(t, dir, "127.0.0.1")
-	later := time.Now().Add(2 * certificateCheck)
-	if err := os.Chtimes(filepath.Join(dir, "server.pem"), later, later); err != nil {
-		t.Fatal(err)
-	}
-	if files.certificate(later) == old {
-		t.Error("the new certificate was not taken up")
-	}
-	now := files.certificate(later)
-	if err := os.WriteFile(filepath.Join(dir, "server.pem"), []byte("half"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if files.certificate(later.Add(2*certificateCheck)) != now {
-		t.Error("a broken certificate was taken up")
-	}
 }
 
 // All ways to show a key, and none that is not one.
@@ -489,6 +381,7 @@ func TestListenerConfigErrors(t *testing.T) {
 	f("bulk", "key \"b\" {"+key+"path = \"/x\"\n}", `for input "http" only`)
 	f("bulk", key+`version = "8"`, "is no version")
 	f("bulk", key+"tls { cert = \"a\" }", "key")
+	f("bulk", key+"tls {\ncert = \"a\"\nkey = \"b\"\nclient_cert = \"optional\"\n}", "without client_ca")
 	f("http", "")
 	f("http", `listen = "0.0.0.0:1"`, "whoever reaches", "add tls")
 	f("http", `path = "x"`, "does not begin with /")

@@ -20,7 +20,7 @@ import (
 type syslogConfig struct {
 	source         Source
 	listen         []syslogAddress
-	tls            *syslogTLS
+	tls            *tlsFiles
 	framing        framing
 	maxMessage     int
 	maxConnections int
@@ -96,7 +96,7 @@ func decodeSyslog(label string, b *conf.Body) Config {
 func (c *syslogConfig) decodeListen(b *conf.Body) {
 	insecure := b.Bool("insecure", false)
 	if t := b.Block("tls"); t != nil {
-		c.tls = decodeSyslogTLS(t.Body)
+		c.tls = decodeTLS(t.Body)
 	}
 	seen := map[string]bool{}
 	usesTLS := false

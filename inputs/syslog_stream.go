@@ -122,7 +122,7 @@ func (s *Syslog) admit(conn net.Conn, a syslogAddress) *syslogConn {
 	c.source.SenderPort = port
 	c.offset = 1
 	if a.transport == overTLS {
-		c.Conn, c.handshaking = tls.Server(conn, s.config.tls.config()), true
+		c.Conn, c.handshaking = s.config.tls.server(conn), true
 	}
 	return c
 }
