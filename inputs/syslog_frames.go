@@ -76,7 +76,9 @@ func (f *framer) detect(buf []byte) bool {
 			return true
 		}
 	}
-	i := bytes.IndexAny(buf[min(f.seen, len(buf)):], "\n\x00")
+	// Only a first message within the limit tells, however much of the rest has come with it.
+	window := buf[:min(len(buf), f.limit+1)]
+	i := bytes.IndexAny(window[min(f.seen, len(window)):], "\n\x00")
 	if i < 0 {
 		if f.seen = len(buf); len(buf) <= f.limit {
 			return false

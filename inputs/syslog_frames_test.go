@@ -89,6 +89,7 @@ func FuzzFraming(f *testing.F) {
 	f.Add("3 <1>a\n4 <1>b", uint8(1), uint8(2))
 	f.Add("a\x00b\x00", uint8(3), uint8(2))
 	f.Add("99999999 x\n1 2 3", uint8(1), uint8(7))
+	f.Add("0000000000000000000000000000000000\x000", uint8(0), uint8(1)) // the first message is longer than the limit
 	f.Fuzz(func(t *testing.T, input string, mode, size uint8) {
 		const limit = 32
 		m := framing(mode % 4)
