@@ -197,14 +197,14 @@ func (f *fakeJournal) follow(sink *memorySink, more string, meanwhile func(), un
 	in := f.input(sink, more, false)
 	go func() { done <- in.Run(ctx, sink) }()
 	meanwhile()
-	testkit.Eventually(f.t, 30*time.Second, until)
+	testkit.Eventually(f.t, time.Minute, until)
 	stop()
 	if err := <-done; err != nil {
 		f.t.Error(err)
 	}
 	for _, pid := range f.lines("pids") {
 		n, _ := strconv.Atoi(pid)
-		testkit.Eventually(f.t, 10*time.Second, func() error { // an orphan is reaped by another
+		testkit.Eventually(f.t, time.Minute, func() error { // an orphan is reaped by another
 			if err := syscall.Kill(n, 0); !errors.Is(err, syscall.ESRCH) && !zombie(n) {
 				return fmt.Errorf("process %d is left behind (%v)", n, err)
 			}
@@ -216,7 +216,7 @@ func (f *fakeJournal) follow(sink *memorySink, more string, meanwhile func(), un
 // following waits until a journalctl follows the journal.
 func (f *fakeJournal) following() {
 	f.t.Helper()
-	testkit.Eventually(f.t, 30*time.Second, func() bool {
+	testkit.Eventually(f.t, time.Minute, func() bool {
 		runs := f.lines("args")
 		return len(runs) > 0 && strings.Contains(runs[len(runs)-1], "--follow")
 	})
@@ -360,7 +360,7 @@ func TestJournaldSaysWhatIsWrong(t *testing.T) {
 		// Followed, it is said once however often it is tried, and when it is over.
 		sink := newMemorySink()
 		f.follow(sink, more, func() {
-			testkit.Eventually(t, 30*time.Second, func() bool { return strings.Contains(f.logged(), want) })
+			testkit.Eventually(t, time.Minute, func() bool { return strings.Contains(f.logged(), want) })
 			f.add(1, 1)
 			os.Remove(filepath.Join(f.dir, "fail"))
 			if _, err := os.Stat(filepath.Join(f.dir, "away")); err == nil {
@@ -471,7 +471,7 @@ func realJournal(t *testing.T, journald string) {
 		os.RemoveAll("/run/systemd/journal." + namespace)
 	})
 	var conn net.Conn
-	testkit.Eventually(t, 10*time.Second, func() (err error) {
+	testkit.Eventually(t, time.Minute, func() (err error) {
 		conn, err = net.Dial("unixgram", "/run/systemd/journal."+namespace+"/dev-log")
 		return err
 	})
@@ -489,12 +489,12 @@ func realJournal(t *testing.T, journald string) {
 	}
 	more := fmt.Sprintf("directory = %q\nidentifiers = [\"sshd\"]", dir)
 	f.follow(sink, more, func() {
-		testkit.Eventually(t, 10*time.Second, func() bool { return sink.messages() == numbered(1, 3) })
+		testkit.Eventually(t, time.Minute, func() bool { return sink.messages() == numbered(1, 3) })
 		send(4, 6)
 	}, func() bool { return sink.messages() == numbered(1, 6) })
 	send(7, 8)
 	f.follow(sink, more, func() {}, func() bool { return sink.messages() == numbered(1, 8) })
-	testkit.Eventually(t, 10*time.Second, func() bool { f.once(sink, more); return sink.messages() == numbered(1, 8) })
+	testkit.Eventually(t, time.Minute, func() bool { f.once(sink, more); return sink.messages() == numbered(1, 8) })
 	if strings.Contains(f.logged(), "no longer") {
 		t.Error(f.logged())
 	}

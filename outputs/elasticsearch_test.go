@@ -59,14 +59,14 @@ func TestUnauthorizedHolds(t *testing.T) {
 	done := make(chan error, 1)
 	r, out := l.reader("es"), f.output(true)
 	go func() { done <- Run(ctx, r, out, o) }()
-	testkit.Eventually(t, 10*time.Second, func() bool { return o.Stats.Figures().Requests >= 3 })
+	testkit.Eventually(t, time.Minute, func() bool { return o.Stats.Figures().Requests >= 3 })
 	if g := o.Stats.Figures(); g.State != StateHeld || g.Problem.Status != 401 || !strings.Contains(g.Problem.Remedy, "check api_key") {
 		t.Errorf("figures %+v, problem %+v", g, g.Problem)
 	}
 	f.mu.Lock()
 	delete(f.status, "/_bulk")
 	f.mu.Unlock()
-	testkit.Eventually(t, 10*time.Second, func() bool { return o.Stats.Figures().Delivered == 50 })
+	testkit.Eventually(t, time.Minute, func() bool { return o.Stats.Figures().Delivered == 50 })
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func TestOutstandingAfterRestart(t *testing.T) {
 	done := make(chan error, 1)
 	r := l.reader("es")
 	go func() { done <- Run(ctx, r, f.output(true), o) }()
-	testkit.Eventually(t, 10*time.Second, func() bool { g := o.Stats.Figures(); return g.Delivered == 50 && g.Outstanding == 20 })
+	testkit.Eventually(t, time.Minute, func() bool { g := o.Stats.Figures(); return g.Delivered == 50 && g.Outstanding == 20 })
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)

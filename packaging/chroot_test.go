@@ -45,7 +45,7 @@ var insideEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "DEBI
 
 // try runs a command in the root and returns everything it wrote.
 func (r root) try(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	a := r.inside(args...)
 	cmd := exec.CommandContext(ctx, a[0], a[1:]...)
@@ -253,7 +253,7 @@ func (r root) records(question string) (int, error) {
 
 func (r root) eventually(t *testing.T, question string, want int) {
 	t.Helper()
-	testkit.Eventually(t, 30*time.Second, func() error {
+	testkit.Eventually(t, time.Minute, func() error {
 		n, err := r.records(question)
 		if err == nil && n != want {
 			err = fmt.Errorf("%d records for %s, want %d", n, question, want)
@@ -270,14 +270,14 @@ func (r root) agentWorks(t *testing.T) {
 	agent := r.start(t)
 	r.eventually(t, "source.ip=203.0.113.7", 2)
 	r.eventually(t, "source.ip=198.51.100.4", 1)
-	if code := agent.Term(30 * time.Second); code != 0 {
+	if code := agent.Term(time.Minute); code != 0 {
 		t.Fatalf("SIGTERM ends the agent with %d\n%s", code, agent.Stderr())
 	}
 
 	agent = r.start(t)
 	r.authLog(t, "sshd[414]: Failed password for root from 203.0.113.7 port 50240 ssh2")
 	r.eventually(t, "source.ip=203.0.113.7", 3)
-	if code := agent.Term(30 * time.Second); code != 0 {
+	if code := agent.Term(time.Minute); code != 0 {
 		t.Fatalf("SIGTERM ends the agent with %d\n%s", code, agent.Stderr())
 	}
 	// What it wrote belongs to it and to nobody else.

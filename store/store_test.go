@@ -372,7 +372,7 @@ func TestReadersWhileWriting(t *testing.T) {
 		}
 		done <- nil
 	}()
-	testkit.Eventually(t, 30*time.Second, func() bool {
+	testkit.Eventually(t, time.Minute, func() bool {
 		n := count(t, s, "outcome=failure") + count(t, s, "outcome!=failure")
 		return n >= 2000
 	})

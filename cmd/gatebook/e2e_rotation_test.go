@@ -18,12 +18,12 @@ func TestFiftyRenames(t *testing.T) {
 	out := filepath.Join(s.dir, "out.ndjson")
 	s.configure("", fmt.Sprintf("output \"file\" \"copy\" { path = %q }\n", out))
 	p := s.start()
-	p.WaitLog(20*time.Second, "started")
+	p.WaitLog(time.Minute, "started")
 	f := s.feed(10000, 1000) // every tenth of a second
 	testkit.Eventually(t, 60*time.Second, func() bool { return f.written.Load() >= 50*1000 })
 	n := f.end()
-	testkit.Eventually(t, 30*time.Second, func() bool { return lineCount(out) >= n })
-	p.Term(20 * time.Second)
+	testkit.Eventually(t, time.Minute, func() bool { return lineCount(out) >= n })
+	p.Term(time.Minute)
 	c := newTally()
 	countFile(t, out, c)
 	c.expect(t, 1, n)
@@ -38,13 +38,13 @@ func TestCopytruncateWindow(t *testing.T) {
 	s.configure("", fmt.Sprintf("output \"file\" \"copy\" { path = %q }\n", out))
 	s.write(1, 1)
 	p := s.start()
-	p.WaitLog(20*time.Second, "started")
+	p.WaitLog(time.Minute, "started")
 	f := s.feed(5000, 0)
 	f.written.Store(1)
 	kept := map[int]bool{}
 	var window time.Duration
 	for i := range 50 {
-		testkit.Eventually(t, 20*time.Second, func() bool { return f.written.Load() > int64(i)*500 })
+		testkit.Eventually(t, time.Minute, func() bool { return f.written.Load() > int64(i)*500 })
 		b, err := os.ReadFile(s.log) // as cp does: read, then write the copy
 		must(t, err)
 		begin := time.Now()
@@ -57,8 +57,8 @@ func TestCopytruncateWindow(t *testing.T) {
 	b, err := os.ReadFile(s.log)
 	must(t, err)
 	numbersIn(t, b, kept)
-	testkit.Eventually(t, 30*time.Second, func() bool { return lineCount(out) >= len(kept) })
-	p.Term(20 * time.Second)
+	testkit.Eventually(t, time.Minute, func() bool { return lineCount(out) >= len(kept) })
+	p.Term(time.Minute)
 	c := newTally()
 	countFile(t, out, c)
 	rescued := 0

@@ -259,7 +259,7 @@ func TestHundredKills(t *testing.T) {
 		}
 		return nil
 	})
-	p.Term(20 * time.Second)
+	p.Term(time.Minute)
 	t.Logf("faults: %v", proxy.Counts())
 	c := newTally()
 	countIndex(t, node, "logs-gatebook.linux.auth-kills", c)
@@ -274,16 +274,16 @@ func TestReloadLosesNothing(t *testing.T) {
 	s.configure("", output)
 	f := s.feed(2000, 1500)
 	p := s.start()
-	p.WaitLog(20*time.Second, "started")
+	p.WaitLog(time.Minute, "started")
 	for i := range 20 {
-		testkit.Eventually(t, 20*time.Second, func() bool { return f.written.Load() > int64(i)*400 })
+		testkit.Eventually(t, time.Minute, func() bool { return f.written.Load() > int64(i)*400 })
 		s.configure(fmt.Sprintf("agent_name = \"n%d\"\n", i), output)
 		p.Signal(syscall.SIGHUP)
-		testkit.Eventually(t, 20*time.Second, func() bool { return strings.Count(p.Stderr(), "reloaded") > i })
+		testkit.Eventually(t, time.Minute, func() bool { return strings.Count(p.Stderr(), "reloaded") > i })
 	}
 	n := f.end()
-	testkit.Eventually(t, 30*time.Second, func() bool { return lineCount(out) >= n })
-	if code := p.Term(20 * time.Second); code != 0 {
+	testkit.Eventually(t, time.Minute, func() bool { return lineCount(out) >= n })
+	if code := p.Term(time.Minute); code != 0 {
 		t.Errorf("exit code %d after SIGTERM", code)
 	}
 	c := newTally()
@@ -346,7 +346,7 @@ output "elasticsearch" "gone" {
 		s.write(n+1, n+2000)
 	}
 	testkit.Eventually(t, 60*time.Second, func() bool { return lineCount(out) >= 40000 })
-	p.Term(20 * time.Second)
+	p.Term(time.Minute)
 	c := newTally()
 	countFile(t, out, c)
 	c.expect(t, 1, 40000)

@@ -133,7 +133,7 @@ func TestElasticsearchEndsWithItsStarter(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Kill9()
-	Eventually(t, 20*time.Second, func() error {
+	Eventually(t, time.Minute, func() error {
 		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(b), ") Z ") {
 			return fmt.Errorf("server %d is alive", pid)
 		}

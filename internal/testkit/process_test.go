@@ -15,16 +15,16 @@ func TestProcess(t *testing.T) {
 		t.Errorf("built twice: %s, %s", bin, again)
 	}
 	p := StartCommand(t, Command{Path: bin, Args: []string{"a", "b"}, Env: []string{"ECHO=c"}})
-	if got := p.WaitLog(10*time.Second, "is ready"); got != "half a line is ready" {
+	if got := p.WaitLog(time.Minute, "is ready"); got != "half a line is ready" {
 		t.Errorf("line %q", got)
 	}
-	if got := p.WaitOutput(10*time.Second, "args"); got != "args [a b] c" {
+	if got := p.WaitOutput(time.Minute, "args"); got != "args [a b] c" {
 		t.Errorf("output %q", got)
 	}
 	if code := p.Term(10 * time.Second); code != 3 {
 		t.Errorf("exit code %d, want 3", code)
 	}
-	if got := p.WaitLog(time.Second, "draining"); got != "draining" { // also after its end
+	if got := p.WaitLog(time.Minute, "draining"); got != "draining" { // also after its end
 		t.Errorf("line %q", got)
 	}
 	p.Kill9() // of no effect on a process that has ended
@@ -32,9 +32,9 @@ func TestProcess(t *testing.T) {
 
 func TestProcessKill9(t *testing.T) {
 	p := Start(t, Build(t, "./internal/testkit/testdata/echo"))
-	p.WaitLog(10*time.Second, "is ready")
+	p.WaitLog(time.Minute, "is ready")
 	p.Kill9()
-	if code := p.Wait(time.Second); code != -1 {
+	if code := p.Wait(time.Minute); code != -1 {
 		t.Errorf("exit code %d, want -1", code)
 	}
 	if strings.Contains(p.Stderr(), "draining") {

@@ -59,7 +59,7 @@ func bulkRequest(url, body string, zip bool) (status int, items []map[string]str
 	ID     string `json:"_id"`
 	Status int
 }, err error) {
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	raw := []byte(body)
 	if zip {
 		var z bytes.Buffer
@@ -259,8 +259,8 @@ func TestProxyUnknownOutcome(t *testing.T) {
 
 func TestEventually(t *testing.T) {
 	n := 0
-	Eventually(t, time.Second, func() bool { n++; return n == 3 })
-	Eventually(t, time.Second, func() error {
+	Eventually(t, time.Minute, func() bool { n++; return n == 3 })
+	Eventually(t, time.Minute, func() error {
 		if n++; n < 6 {
 			return errors.New("not yet")
 		}
