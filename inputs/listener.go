@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatebook/gatebook/internal/conf"
@@ -26,6 +26,7 @@ type listenerConfig struct {
 	address        string
 	tls            *tlsFiles
 	maxConnections int
+	maxPerAddress  int
 	timeout        time.Duration
 	maxBody        int64
 	maxLine        int
@@ -57,6 +58,7 @@ func decodeListener(label string, b *conf.Body, port, bodyName string, body int6
 		b.Errorf("listen", "%s can be reached from other machines, and keys and records would travel there in the clear; add tls { cert = \"...\"  key = \"...\" }, or listen on 127.0.0.1:%s", c.address, port)
 	}
 	c.maxConnections = b.Int("max_connections", 256, 1, 1<<16)
+	c.maxPerAddress = b.Int("max_connections_per_address", max(1, c.maxConnections/2), 1, 1<<16)
 	c.timeout = b.Duration("timeout", time.Minute, time.Second, time.Hour)
 	c.maxBody = b.Size(bodyName, body, 1<<10, 256<<20)
 	c.maxLine = int(b.Size("max_line", 1<<20, 256, 4<<20))
@@ -98,13 +100,21 @@ type listener struct {
 	log     *slog.Logger
 	flights flights
 	budget  budget
+	crowded atomic.Int64 // connections refused because their address has too many
+
+	headerTimeout time.Duration
 }
 
 func newListener(c *listenerConfig, env Env) (*listener, error) {
-	l := &listener{config: c, env: env, log: env.Logger.With("input", c.label), flights: newFlights(c.timeout)}
+	l := &listener{config: c, env: env, log: env.Logger.With("input", c.label), flights: newFlights(c.timeout), headerTimeout: headerTimeout}
 	l.budget = budget{bytes: 2 * c.maxBody, requests: c.maxConnections}
 	if c.tls != nil {
 		if err := c.tls.open(env.Dir, l.log); err != nil {
+			return nil, fmt.Errorf("input %q: %w", c.label, err)
+		}
+	}
+	if !env.Once {
+		if err := env.Sockets.Reserve(context.Background(), "tcp", c.address, 0); err != nil {
 			return nil, fmt.Errorf("input %q: %w", c.label, err)
 		}
 	}
@@ -123,31 +133,29 @@ func (l *listener) serve(ctx context.Context, sink Sink, handler http.Handler) e
 	if err != nil {
 		return fmt.Errorf("input %q: %w", l.config.label, err)
 	}
-	var ln net.Listener = newLimitListener(inner, l.config.maxConnections)
+	limit := newLimitListener(inner, l.config.maxConnections, l.config.maxPerAddress, &l.crowded)
+	var ln net.Listener = limit
 	if l.config.tls != nil {
 		ln = l.config.tls.listener(ln)
 	}
 	requests, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	l.flights.begin(requests, sink)
-	server := &http.Server{
-		Handler: l.counted(handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: l.config.timeout, WriteTimeout: 3 * l.config.timeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(l.log.Handler(), slog.LevelDebug),
-		BaseContext: func(net.Listener) context.Context { return requests },
-	}
+	server := l.server(requests, handler)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	select {
 	case err = <-served:
 		err = fmt.Errorf("input %q: serve on %s: %w", l.config.label, l.config.address, err)
 	case <-ctx.Done():
-		err = nil
-		grace, cancel := context.WithTimeout(requests, shutdownGrace)
-		if server.Shutdown(grace) != nil {
-			giveUp()
-		}
-		cancel()
+		// Shutdown is not for this: it drops requests that it finds just read, and so connections that were just taken. Here no more are
+		// taken, silent ones are closed, and the others end with the answer to their request.
+		err = ln.Close()
 		<-served
+		server.SetKeepAlivesEnabled(false)
+		grace, cancel := context.WithTimeout(requests, shutdownGrace)
+		limit.wait(grace)
+		cancel()
 	}
 	giveUp()
 	if closed := server.Close(); closed != nil && !errors.Is(closed, net.ErrClosed) && err == nil {
@@ -155,6 +163,17 @@ func (l *listener) serve(ctx context.Context, sink Sink, handler http.Handler) e
 	}
 	l.flights.end()
 	return err
+}
+
+// server is bounded in time and size at every step: handshake and headers, body, answer, silence between requests. It speaks HTTP/1 only.
+func (l *listener) server(requests context.Context, handler http.Handler) *http.Server {
+	s := &http.Server{
+		Handler: l.counted(handler), ReadHeaderTimeout: l.headerTimeout, ReadTimeout: l.config.timeout, WriteTimeout: 3 * l.config.timeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(l.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return requests }, Protocols: new(http.Protocols),
+	}
+	s.Protocols.SetHTTP1(true)
+	return s
 }
 
 // counted notes requests that are under way, so that serve does not return before they do.
@@ -167,50 +186,6 @@ func (l *listener) counted(h http.Handler) http.Handler {
 		defer l.flights.running.Done()
 		h.ServeHTTP(w, r)
 	})
-}
-
-// limitListener lets no more than so many connections be open; others wait in the kernel.
-type limitListener struct {
-	net.Listener
-	slots chan struct{}
-	done  chan struct{}
-	once  sync.Once
-}
-
-func newLimitListener(l net.Listener, n int) *limitListener {
-	return &limitListener{Listener: l, slots: make(chan struct{}, n), done: make(chan struct{})}
-}
-
-// Accept waits for a free place first.
-func (l *limitListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &limitedConn{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
-}
-
-// Close ends Accept, too.
-func (l *limitListener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return l.Listener.Close()
-}
-
-type limitedConn struct {
-	net.Conn
-	free func()
-}
-
-func (c *limitedConn) Close() error {
-	err := c.Conn.Close()
-	c.free()
-	return err
 }
 
 // sender returns the source of a request's lines: the key's, with the socket's own statement of who sends.

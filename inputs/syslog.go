@@ -196,13 +196,8 @@ func (s *Syslog) reserve(a syslogAddress) error {
 			return err
 		}
 	}
-	if err := s.sockets.Reserve(context.Background(), a.network(), a.address); err != nil {
+	if err := s.sockets.Reserve(context.Background(), a.network(), a.address, s.config.mode); err != nil {
 		return err
-	}
-	if a.isUnix() {
-		if err := os.Chmod(a.address, s.config.mode); err != nil {
-			return fmt.Errorf("set mode of %s: %w", a, err)
-		}
 	}
 	s.sockets.ReserveConns(a.String())
 	return nil

@@ -133,7 +133,7 @@ func (r *packetReader) setUp() net.Addr {
 	}
 	want, got := r.input.config.receiveBuffer, 0
 	if err == nil {
-		err = errors.Join(raw.Control(func(fd uintptr) {
+		controlErr := raw.Control(func(fd uintptr) {
 			// With CAP_NET_ADMIN the limit of net.core.rmem_max does not count.
 			if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, want) != nil {
 				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, want)
@@ -143,7 +143,8 @@ func (r *packetReader) setUp() net.Addr {
 			}
 			n, getErr := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
 			got, err = n/2, errors.Join(err, getErr) // the kernel counts its own overhead in, twice the size
-		}), err)
+		})
+		err = errors.Join(controlErr, err)
 	}
 	r.counts.buffer.Store(int64(got))
 	log := r.input.log.With("address", r.address.String(), "wanted", want, "got", got)

@@ -114,19 +114,3 @@ func TestSyslogReloadWithAFullLog(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
-
-// Sweep closes what was reserved by an input that never ran, once it is given up.
-func TestSocketsAbandon(t *testing.T) {
-	sockets := NewSockets()
-	in, err := newSyslogInput(t, two, Env{Sockets: sockets})
-	if err != nil || in == nil {
-		t.Fatal(err)
-	}
-	if err := sockets.Sweep(); err != nil || len(sockets.kept) != 2 {
-		t.Errorf("%v, %d kept", err, len(sockets.kept))
-	}
-	sockets.Abandon()
-	if err := sockets.Sweep(); err != nil || len(sockets.kept) != 0 {
-		t.Errorf("%v, %d kept", err, len(sockets.kept))
-	}
-}

@@ -106,7 +106,7 @@ func (s *Syslog) admit(conn net.Conn, a syslogAddress) *syslogConn {
 		return refuse(refusedNotAllowed)
 	}
 	s.mu.Lock()
-	full, fullAddress := len(s.conns) >= s.config.maxConnections, c.peer.IsValid() && s.perAddress[c.peer] >= s.config.maxPerAddress
+	full, fullAddress := len(s.conns) >= s.config.maxConnections, c.peer.IsValid() && s.perAddress[holder64(c.peer)] >= s.config.maxPerAddress
 	if !full && !fullAddress {
 		s.enter(c)
 	}
@@ -162,7 +162,7 @@ func (s *Syslog) enter(c *syslogConn) {
 	s.conns[c] = struct{}{}
 	s.counts.transport[c.address.transport].open.Add(1)
 	if c.peer.IsValid() {
-		s.perAddress[c.peer]++
+		s.perAddress[holder64(c.peer)]++
 	}
 }
 
@@ -171,8 +171,8 @@ func (s *Syslog) leave(c *syslogConn) {
 	defer s.mu.Unlock()
 	delete(s.conns, c)
 	s.counts.transport[c.address.transport].open.Add(-1)
-	if s.perAddress[c.peer]--; s.perAddress[c.peer] <= 0 {
-		delete(s.perAddress, c.peer)
+	if s.perAddress[holder64(c.peer)]--; s.perAddress[holder64(c.peer)] <= 0 {
+		delete(s.perAddress, holder64(c.peer))
 	}
 }
 
