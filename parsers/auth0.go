@@ -273,6 +273,9 @@ func (w *auth0Walk) finish() {
 	w.actor(t)
 	if t.flags&auth0MFA != 0 {
 		ev.MFA.Used = event.True
+		if strings.HasPrefix(ev.Code, "gd_") {
+			ev.MFA.Method = factorIn(t.name) // "Second factor sent by push"
+		}
 	}
 	if t.flags&auth0API != 0 {
 		w.operation()

@@ -70,9 +70,13 @@ func (r *svcRow) actor() string {
 	if s := r.scalar(svcActorType); s != "" {
 		typ = strings.ToLower(s)
 	}
+	known := actorTypeOf(typ)
 	switch {
-	case slices.Contains(svcActorTypes, typ):
-		ev.Actor = typ
+	case known != "" && typ != "system":
+		ev.Actor = known
+		if known != typ {
+			r.labelText("actor_type", typ)
+		}
 	case t.empty() && ev.User.ID == "" && !r.keys.any(svcClientActor, svcClientActorID):
 		r.labelText("actor_type", typ) // nobody is named
 	case typ == "system" || t.empty() || strings.EqualFold(ev.User.Name, "system"):
@@ -83,8 +87,6 @@ func (r *svcRow) actor() string {
 	}
 	return t.call()
 }
-
-var svcActorTypes = []string{"admin", "partner", "staff", "customer", "service"}
 
 // resource takes what was changed, or what else was affected.
 func (r *svcRow) resource(thing, typ, id svcKey) svcThing {
@@ -188,7 +190,7 @@ func (r *svcRow) concerned(kind svcKind, target, subject svcThing, old, new stri
 		}
 		if kind == kindMFA {
 			ev.MFA.Used = event.Absent
-			ev.MFA.Method = mfaMethodOf(ev.Code)
+			ev.MFA.Method = factorIn(ev.Code)
 		}
 	case kindSession, kindGrant:
 		thing, user := target, subject

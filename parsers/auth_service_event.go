@@ -43,7 +43,7 @@ func (p *authService) event(r *svcRow) {
 // factor sets gatebook.mfa.
 func (r *svcRow) factor(method string) {
 	ev := r.ev
-	ev.MFA.Method = strings.ToLower(firstText(r.scalar(svcMFAMethod), method))
+	setFactor(ev, "mfa_method", firstText(r.scalar(svcMFAMethod), method))
 	switch text := r.scalar(svcMFA); strings.ToLower(text) {
 	case "":
 		if ev.Action == event.MFAVerify || ev.Action == event.MFAChallenge || ev.Action == event.Login && (ev.MFA.Method != "" || namesFactor(ev.Code)) {
@@ -54,9 +54,11 @@ func (r *svcRow) factor(method string) {
 	case "false", "no", "0":
 		ev.MFA.Used = event.False
 	default:
-		ev.MFA.Used = event.True
+		if !managesFactor(ev.Action) {
+			ev.MFA.Used = event.True
+		}
 		if ev.MFA.Method == "" {
-			ev.MFA.Method = strings.ToLower(text)
+			setFactor(ev, "mfa", text)
 		} else {
 			r.labelText("mfa", text)
 		}
@@ -107,26 +109,20 @@ func (r *svcRow) wantsDetail(k svcKey) bool {
 	return false
 }
 
-// mfaMethodOf finds the name of a second factor in a type or an action.
-func mfaMethodOf(s string) string {
-	var buf [64]byte
-	folded := string(foldName(buf[:0], s))
-	switch {
-	case strings.Contains(folded, "totp") || strings.Contains(folded, "authenticator"):
-		return "totp"
-	case strings.Contains(folded, "webauthn") || strings.Contains(folded, "passkey") || strings.Contains(folded, "fido"):
-		return "webauthn"
-	case strings.Contains(folded, "sms"):
-		return "sms"
-	}
-	return ""
-}
-
 // namesFactor says that a type of login speaks of a second factor: "login_mfa", "2faLogin".
 func namesFactor(s string) bool {
 	var buf [64]byte
 	folded := string(foldName(buf[:0], s))
 	return strings.Contains(folded, "mfa") || strings.Contains(folded, "2fa") || strings.Contains(folded, "otp") || strings.Contains(folded, "twofactor")
+}
+
+// loginFactor is the second factor that a type of login speaks of. Who logs in by e-mail or voice need not have one.
+func loginFactor(s string) string {
+	method := factorIn(s)
+	if (method == "email" || method == "voice") && !namesFactor(s) {
+		return ""
+	}
+	return method
 }
 
 // eventTypeOf reads an Event Type: login, login_failed, "failed", mfa, totp_verification, passwordReset, account_lockout,
@@ -161,7 +157,7 @@ func eventTypeOf(text string) (action event.Action, outcome event.Outcome, metho
 		if action == event.MFAChallenge && !failed {
 			outcome = event.Unknown
 		}
-		return action, outcome, mfaMethodOf(text)
+		return action, outcome, factorIn(text)
 	case has("logout", "signout", "logoff"):
 		return event.Logout, outcome, ""
 	case has("grant", "consent"):
@@ -169,7 +165,7 @@ func eventTypeOf(text string) (action event.Action, outcome event.Outcome, metho
 	case has("session"):
 		return lifeEvent(has, event.SessionStart, event.SessionExpire, event.SessionRevoke, event.SessionEnd), outcome, ""
 	case has("login", "signin", "logon", "authenticat") || s == "failed" || s == "failure" || s == "invalidcredentials":
-		return event.Login, outcome, mfaMethodOf(text)
+		return event.Login, outcome, loginFactor(text)
 	case has("accountdisable", "userdisable"):
 		return event.AccountDisable, outcome, ""
 	case has("signup", "registration", "usercreat"):

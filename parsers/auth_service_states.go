@@ -214,7 +214,7 @@ func (p *authService) session(r *svcRow) {
 	if s.ID = r.scalar(svcSessionID); s.ID == "" {
 		s.ID = r.scalar(svcID)
 	}
-	s.Protocol, s.Status = r.scalar(svcProtocol), r.state()
+	s.Protocol, s.Status = protocolName(r.scalar(svcProtocol)), r.state()
 	r.life(s.Status, [5]event.Action{lifeActive: event.SessionStart, lifeExpired: event.SessionExpire, lifeRevoked: event.SessionRevoke, lifeEnded: event.SessionEnd})
 	r.details()
 	r.client(svcClient, svcClientID)

@@ -49,6 +49,14 @@ func (p *identityProvider) Dataset() string { return p.dataset }
 // finish fills what does not depend on the provider. It runs last.
 func (p *identityProvider) finish(ev *event.Event) {
 	ev.Dataset, ev.Parser = p.dataset, p.name
+	if managesFactor(ev.Action) {
+		ev.MFA.Used = event.Absent
+	}
+	if ev.Action == event.JobRun && ev.Type == "" { // the step of a job that is logged is its end, but for what says that it starts
+		if ev.Type = "end"; strings.HasSuffix(ev.Code, ".start") {
+			ev.Type = "start"
+		}
+	}
 	if c := p.codes[ev.Code]; c != nil {
 		c.apply(ev)
 		if c.name != "" {

@@ -296,7 +296,7 @@ func (w *keycloakWalk) pair(key, text string) {
 	case "code_id":
 		w.first(&w.codeID, key, text)
 	case "auth_method":
-		w.first(&ev.Session.Protocol, key, text)
+		w.first(&ev.Session.Protocol, key, protocolName(text))
 	case "grant_type":
 		w.first(&ev.NeedGrant().Type, key, text)
 	case "scope":

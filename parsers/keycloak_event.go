@@ -98,7 +98,8 @@ func (w *keycloakWalk) secondFactor() {
 	ev := w.ev
 	switch {
 	case w.credential != "" && w.credential != "password":
-		ev.MFA.Used, ev.MFA.Method = event.True, w.credential
+		ev.MFA.Used = event.True
+		setFactor(ev, "credential_type", w.credential)
 	case ev.Code != "" && strings.Contains(ev.Code, "TOTP"):
 		ev.MFA.Used, ev.MFA.Method = event.True, "totp"
 	default:

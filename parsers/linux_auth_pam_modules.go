@@ -122,12 +122,7 @@ func pamTally(ev *event.Event, s string) bool {
 // pamSecondFactor reads modules that check one-time codes.
 func pamSecondFactor(ev *event.Event, module, s string) bool {
 	ev.MFA.Used = event.True
-	switch module {
-	case "pam_google_auth", "pam_google_authenticator":
-		ev.MFA.Method = "totp"
-	default:
-		ev.MFA.Method = module[len("pam_"):]
-	}
+	ev.MFA.Method = firstText(factorIn(module), module[len("pam_"):])
 	if strings.HasPrefix(s, "Accepted ") || strings.HasPrefix(s, "Successful ") {
 		if _, user, ok := cutLast(s, " for "); ok {
 			ev.User.Name = user

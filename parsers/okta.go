@@ -389,7 +389,9 @@ func (w *oktaWalk) finish() {
 	}
 	ev.Status.Name = w.result
 	if t.mfa || w.factor != "" {
-		ev.MFA.Used, ev.MFA.Method = event.True, w.factor
+		ev.MFA.Used = event.True
+		ev.MFA.Method = factorIn(ev.Code) // deny_push, system.sms.send_factor_verify_message
+		setFactor(ev, "debug_factor", w.factor)
 	}
 	if ev.Code == "policy.evaluate_sign_on" && w.result == "CHALLENGE" {
 		ev.Action, ev.MFA.Used = event.MFAChallenge, event.True

@@ -289,20 +289,14 @@ func fillFactor(row *activityRow, said wordSet) {
 		ev.MFA.Used = event.False
 	case "":
 	default:
-		ev.MFA.Method = used
+		setFactor(ev, activityKeys[actMFA], used)
 	}
-	if method := row.take(actMFAMethod); method != "" {
-		ev.MFA.Method = method
-	}
+	setFactor(ev, activityKeys[actMFAMethod], row.take(actMFAMethod))
 	if factor && ev.MFA.Method == "" {
-		ev.MFA.Method = row.take(actMethod)
+		setFactor(ev, activityKeys[actMethod], row.take(actMethod))
 	}
-	switch ev.Action {
-	case event.MFAEnroll, event.MFAEnable, event.MFADisable, event.MFAReset, event.MFAChange: // managed, not used
-	default:
-		if ev.MFA.Used == event.Absent && (factor || ev.MFA.Method != "") {
-			ev.MFA.Used = event.True
-		}
+	if !managesFactor(ev.Action) && ev.MFA.Used == event.Absent && (factor || ev.MFA.Method != "") {
+		ev.MFA.Used = event.True
 	}
 }
 

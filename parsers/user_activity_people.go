@@ -139,7 +139,7 @@ func fillActivityChanges(row *activityRow) {
 	if before != "" || after != "" {
 		ev.Changes = textChange("mfa_method", before, after)
 		if ev.MFA.Method == "" {
-			ev.MFA.Method = after
+			setFactor(ev, activityKeys[actNewMethod], after)
 		}
 	}
 }
