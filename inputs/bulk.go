@@ -101,10 +101,14 @@ func (h *bulkInput) bulk(w http.ResponseWriter, r *http.Request, k *senderKey, i
 	if !h.budget.enter() {
 		return busy("too many requests are in flight")
 	}
-	text, taken, refused := h.readBody(r)
+	text, taken, refused := h.readBody(r, &h.budget)
 	k.counts.bytes.Add(int64(len(text)))
 	var items []bulkItem
-	if refused == nil {
+	switch {
+	case refused != nil:
+	case !h.budget.charge(&taken, min(strings.Count(text, "\n")/2, maxItems), itemMemory):
+		refused = busy("too many bytes of requests are in flight")
+	default:
 		items, refused = readBulk(text, index)
 	}
 	if refused != nil {
@@ -134,6 +138,9 @@ func (h *bulkInput) bulk(w http.ResponseWriter, r *http.Request, k *senderKey, i
 	answer(w, r, http.StatusOK, appendAnswer(make([]byte, 0, 64+96*len(items)), items, time.Since(start).Milliseconds()))
 	return nil
 }
+
+// itemMemory is what an item takes beside its text: itself, its line and id, its answer.
+const itemMemory = 320
 
 // Bounds of one batch: many make use of all workers.
 const (

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gatebook/gatebook/event"
 )
@@ -18,8 +19,20 @@ func answer(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	}
 }
 
+// strangerGrace is how long the body of a request that is refused unread may go on coming, so that its sender gets to read the answer.
+const strangerGrace = 2 * time.Second
+
+// hangUp ends the connection with the answer at hand: who has not shown a key keeps none.
+func hangUp(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(strangerGrace)) // not every ResponseWriter of a test has it
+}
+
 // refuse answers a request as a whole, as Elasticsearch would.
 func refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
+	if f.status == http.StatusUnauthorized {
+		hangUp(w)
+	}
 	if f.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(f.retry))
 	}

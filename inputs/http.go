@@ -46,7 +46,9 @@ func (c *hookConfig) New(env Env) (Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hookInput{listener: l}, nil
+	h := &hookInput{listener: l, strangers: budget{bytes: c.maxBody + 1, requests: max(1, c.maxConnections/2)}}
+	h.strangers.whole = h.strangers.bytes
+	return h, nil
 }
 
 // hookInput is the input "http": JSON posted by webhooks.
@@ -54,6 +56,7 @@ func (c *hookConfig) New(env Env) (Input, error) {
 //	POST path -> key, or signature over the body -> objects -> batches -> log -> fsync -> {"accepted":n}
 type hookInput struct {
 	*listener
+	strangers    budget // of requests whose signature is still to be checked: they cannot use up what the others have
 	unauthorized atomic.Int64
 }
 
@@ -73,6 +76,9 @@ func (h *hookInput) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, nil, &refusal{status: http.StatusNotFound, reason: "nothing is taken at this path"})
 	case k == nil && !signed:
 		h.refuse(w, r, nil, h.stranger())
+	case k != nil && k.open() && r.Header.Get("Origin") != "":
+		// Any page that a browser of this machine shows could post here.
+		h.refuse(w, r, nil, &refusal{status: http.StatusForbidden, reason: "without a key nothing is taken from web pages"})
 	case r.Method != http.MethodPost && r.Method != http.MethodPut:
 		w.Header().Set("Allow", "POST, PUT")
 		h.refuse(w, r, k, &refusal{status: http.StatusMethodNotAllowed, reason: "send records by POST"})
@@ -104,6 +110,9 @@ func (h *hookInput) stranger() *refusal {
 
 // refuse answers with a reason.
 func (h *hookInput) refuse(w http.ResponseWriter, r *http.Request, k *senderKey, f *refusal) {
+	if k == nil {
+		hangUp(w)
+	}
 	switch {
 	case f.status == http.StatusUnauthorized:
 		w.Header().Add("WWW-Authenticate", `Bearer realm="gatebook"`)
@@ -135,10 +144,16 @@ func (h *hookInput) take(w http.ResponseWriter, r *http.Request, k *senderKey) (
 	if k == nil && r.Header.Get("Content-Encoding") != "" {
 		return k, &refusal{status: http.StatusUnsupportedMediaType, reason: "a signed body is not compressed"}
 	}
-	if !h.budget.enter() {
+	room := &h.budget
+	if k == nil {
+		if room = &h.strangers; !h.signable(r, start) {
+			return nil, h.stranger()
+		}
+	}
+	if !room.enter() {
 		return k, busy("too many requests are in flight")
 	}
-	text, taken, refused := h.readBody(r)
+	text, taken, refused := h.readBody(r, room)
 	if refused == nil && k == nil {
 		if k = h.signer(r, text, start); k == nil {
 			refused = h.stranger()
@@ -151,15 +166,18 @@ func (h *hookInput) take(w http.ResponseWriter, r *http.Request, k *senderKey) (
 		k.counts.bytes.Add(int64(len(text)))
 		lines, refused = splitJSON(text, h.config.maxLine)
 	}
+	if refused == nil && !room.charge(&taken, len(lines), lineMemory) {
+		refused = busy("too many bytes of requests are in flight")
+	}
 	if refused != nil {
-		h.budget.leave(taken)
+		room.leave(taken)
 		return k, refused
 	}
 	ctx, cancel := context.WithTimeout(h.flights.ctx, h.config.timeout)
 	defer cancel()
 	own := &flight{done: make(chan struct{})}
 	err := h.submit(ctx, own, sender(k, r), start, lines)
-	h.flights.settle(own, func(error) { h.budget.leave(taken) })
+	h.flights.settle(own, func(error) { room.leave(taken) })
 	if err == nil {
 		err = h.flights.wait(ctx, own)
 	}
@@ -169,6 +187,22 @@ func (h *hookInput) take(w http.ResponseWriter, r *http.Request, k *senderKey) (
 	k.counts.taken.Add(int64(len(lines)))
 	answer(w, r, http.StatusOK, append(strconv.AppendInt([]byte(`{"accepted":`), int64(len(lines)), 10), '}'))
 	return k, nil
+}
+
+// lineMemory is what a record takes beside its text.
+const lineMemory = 96
+
+// signable says that a request has what a signature needs, before its body is read.
+func (h *hookInput) signable(r *http.Request, now time.Time) bool {
+	for _, k := range h.config.keys {
+		if k.signature == nil || !k.allows(r) {
+			continue
+		}
+		if _, _, ok := k.signature.given(r.Header, now); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // signer is the key whose signature the body bears.

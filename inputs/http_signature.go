@@ -37,6 +37,8 @@ func decodeSignature(b *conf.Body) *signature {
 	if b.Require("secret", `file("/etc/gatebook/hook.key")`) {
 		if s.secret = []byte(b.String("secret", "")); len(s.secret) == 0 && b.Has("secret") {
 			b.Errorf("secret", "is empty")
+		} else {
+			warnShort(b, "secret")
 		}
 	}
 	s.algorithm = map[string]func() hash.Hash{"sha256": sha256.New, "sha1": sha1.New, "sha512": sha512.New}[b.Enum("algorithm", "sha256", "sha256", "sha1", "sha512")]
@@ -78,23 +80,31 @@ func splitContent(s string) (parts []string) {
 	return parts
 }
 
-// verify says whether the headers prove the body.
-func (s *signature) verify(h http.Header, body string, now time.Time) bool {
-	given, ok := strings.CutPrefix(h.Get(s.header), s.prefix)
-	if !ok || given == "" || len(given) > 256 {
-		return false
+// given is what the headers say: the signature and the time of signing. False is what can be no signature of now.
+func (s *signature) given(h http.Header, now time.Time) (sum []byte, timestamp string, ok bool) {
+	text, ok := strings.CutPrefix(h.Get(s.header), s.prefix)
+	if !ok || text == "" || len(text) > 256 {
+		return nil, "", false
 	}
-	want, err := s.decode(given)
-	if err != nil {
-		return false
+	sum, err := s.decode(text)
+	if err != nil || len(sum) != s.algorithm().Size() {
+		return nil, "", false
 	}
-	timestamp := ""
 	if s.timestampHeader != "" {
 		timestamp = h.Get(s.timestampHeader)
 		at, err := strconv.ParseInt(timestamp, 10, 64)
 		if err != nil || now.Sub(time.Unix(at, 0)).Abs() > s.tolerance {
-			return false
+			return nil, "", false
 		}
+	}
+	return sum, timestamp, true
+}
+
+// verify says whether the headers prove the body.
+func (s *signature) verify(h http.Header, body string, now time.Time) bool {
+	want, timestamp, ok := s.given(h, now)
+	if !ok {
+		return false
 	}
 	mac := hmac.New(s.algorithm, s.secret)
 	for _, part := range s.content {

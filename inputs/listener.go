@@ -107,7 +107,7 @@ type listener struct {
 
 func newListener(c *listenerConfig, env Env) (*listener, error) {
 	l := &listener{config: c, env: env, log: env.Logger.With("input", c.label), flights: newFlights(c.timeout), headerTimeout: headerTimeout}
-	l.budget = budget{bytes: 2 * c.maxBody, requests: c.maxConnections}
+	l.budget = budget{bytes: 2 * c.maxBody, requests: c.maxConnections, whole: 2 * c.maxBody}
 	if c.tls != nil {
 		if err := c.tls.open(env.Dir, l.log); err != nil {
 			return nil, fmt.Errorf("input %q: %w", c.label, err)

@@ -78,13 +78,10 @@ func (c *listenerConfig) decodeSecret(b *conf.Body, name string, o keyOptions) *
 	if b.Has("api_key") {
 		ways++
 		secret := b.String("api_key", "")
-		if len(secret) < 16 {
-			if secret == "" {
-				b.Errorf("api_key", "is empty; take a long random text, such as `openssl rand -hex 24` gives")
-			} else {
-				b.Warnf("api_key", "is short enough to be guessed; take a long random text, such as `openssl rand -hex 24` gives")
-			}
+		if secret == "" {
+			b.Errorf("api_key", "is empty; take a long random text, such as `openssl rand -hex 24` gives")
 		}
+		warnShort(b, "api_key")
 		k.token = digest(secret)
 	}
 	user, password := b.String("username", ""), b.String("password", "")
@@ -93,6 +90,7 @@ func (c *listenerConfig) decodeSecret(b *conf.Body, name string, o keyOptions) *
 		if user == "" || password == "" {
 			b.Errorf("username", "username and password go together, and neither is empty")
 		}
+		warnShort(b, "password")
 		k.user, k.password = digest(user), *digest(password)
 	}
 	if o.hmac {
@@ -108,6 +106,13 @@ func (c *listenerConfig) decodeSecret(b *conf.Body, name string, o keyOptions) *
 		return nil
 	}
 	return k
+}
+
+// warnShort warns of a secret that could be guessed: nothing slows down who tries many.
+func warnShort(b *conf.Body, name string) {
+	if n := len(b.String(name, "")); n > 0 && n < 16 {
+		b.Warnf(name, "is short enough to be guessed; take a long random text, such as `openssl rand -hex 24` gives")
+	}
 }
 
 // decodeKeySource reads what a key may deliver; the block around it gives the defaults.

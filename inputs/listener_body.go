@@ -26,6 +26,7 @@ type budget struct {
 	mu       sync.Mutex
 	bytes    int64 // left
 	requests int   // left
+	whole    int64 // bytes of an unused budget
 }
 
 func (b *budget) enter() bool {
@@ -45,6 +46,17 @@ func (b *budget) take(n int64) bool {
 		return false
 	}
 	b.bytes -= n
+	return true
+}
+
+// charge takes what the items of a request need beside its body, and adds it to taken. One request that has the budget for itself gets
+// through in any case, so that nobody is told for ever to come again.
+func (b *budget) charge(taken *int64, items, each int) bool {
+	n := min(int64(items)*int64(each), b.whole-*taken)
+	if n > 0 && !b.take(n) {
+		return false
+	}
+	*taken += max(n, 0)
 	return true
 }
 
@@ -88,7 +100,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 var errTooLong = errors.New("too long")
 
 // readBody reads the body of a request, decompressed, within its bounds. taken is what it holds of the budget, also on refusal.
-func (l *listener) readBody(r *http.Request) (text string, taken int64, refused *refusal) {
+func (l *listener) readBody(r *http.Request, room *budget) (text string, taken int64, refused *refusal) {
 	most := l.config.maxBody
 	tooLong := &refusal{status: http.StatusRequestEntityTooLarge, typ: "content_too_long_exception",
 		reason: "the request is longer than " + strconv.FormatInt(most, 10) + " bytes; send it in parts"}
@@ -125,7 +137,7 @@ func (l *listener) readBody(r *http.Request) (text string, taken int64, refused 
 			if int64(len(buf)) > most {
 				return "", taken, tooLong
 			}
-			if !l.budget.take(grown - int64(cap(buf))) {
+			if !room.take(grown - int64(cap(buf))) {
 				return "", taken, busy("too many bytes of requests are in flight")
 			}
 			taken += grown - int64(cap(buf))

@@ -43,7 +43,8 @@ func (c *keyCounts) items(items []bulkItem) {
 
 // figures tells the counts of all keys.
 func (l *listener) figures(kind string, unauthorized int64) []Figure {
-	out := []Figure{{Name: kind + "_unauthorized_total", Help: "requests without a known key", Value: float64(unauthorized)}}
+	out := []Figure{{Name: kind + "_unauthorized_total", Help: "requests without a known key", Value: float64(unauthorized)},
+		{Name: kind + "_connections_refused_total", Help: "connections refused because their address had max_connections_per_address open", Value: float64(l.crowded.Load())}}
 	for _, k := range l.config.keys {
 		add := func(name, help string, n *atomic.Int64, labels ...Label) {
 			out = append(out, Figure{Name: kind + name, Help: help, Labels: append([]Label{{"key", k.name}}, labels...), Value: float64(n.Load())})

@@ -136,6 +136,12 @@ const testSecret = "0123456789abcdef01234567"
 // start runs an input on a free port.
 func start(t testing.TB, kind, more string, sink *testSink, env Env) *rig {
 	t.Helper()
+	return startWith(t, kind, more, sink, env, func(Input) {})
+}
+
+// startWith runs an input that has been changed before.
+func startWith(t testing.TB, kind, more string, sink *testSink, env Env, change func(Input)) *rig {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -157,6 +163,7 @@ func start(t testing.TB, kind, more string, sink *testSink, env Env) *rig {
 	if r.input, err = c.New(env); err != nil {
 		t.Fatal(err)
 	}
+	change(r.input)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.input.Run(ctx, sink) }()
@@ -373,6 +380,8 @@ func TestListenerConfigErrors(t *testing.T) {
 	f("bulk", `username = "u"`, "go together")
 	f("bulk", `api_key = ""`, "is empty")
 	f("bulk", `api_key = "short"`, "short enough to be guessed")
+	f("bulk", "username = \"u\"\npassword = \"short\"", "password", "short enough to be guessed")
+	f("http", "hmac {\nsecret = \"short\"\n}", "short enough to be guessed")
 	f("bulk", "key \"a\" {}", `has no secret`)
 	f("bulk", key+"key \"default\" { api_key = \"some-other-long-secret\" }", `"default" is the name of the key that the block itself has`)
 	f("bulk", key+"key \"a b\" { api_key = \"some-other-long-secret\" }", `is no name`)

@@ -77,6 +77,9 @@ func decodeSyslog(label string, b *conf.Body) Config {
 			b.Errorf("allow", "%q is no network; write \"192.0.2.0/24\" or an address", text)
 			continue
 		}
+		if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 { // senders are compared as IPv4
+			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+		}
 		c.allow = append(c.allow, p.Masked())
 	}
 	mode := b.String("mode", "0660")
@@ -309,6 +312,7 @@ func (s *Syslog) allowed(a netip.Addr) bool {
 	if len(s.config.allow) == 0 || !a.IsValid() {
 		return true
 	}
+	a = a.Unmap().WithZone("") // a network contains no address with a zone
 	for _, p := range s.config.allow {
 		if p.Contains(a) {
 			return true

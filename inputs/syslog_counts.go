@@ -11,10 +11,10 @@ import (
 // senderCount is what one sender has brought.
 type senderCount struct{ messages, bytes atomic.Int64 }
 
-// maxSenders is how many senders are counted by their address; the rest are "other".
+// maxSenders is how many senders one senderCounts tells apart; the rest are "other".
 const maxSenders = 100
 
-// senderCounts counts by the socket's address.
+// senderCounts counts by the socket's address, within bounds.
 type senderCounts struct {
 	mu    sync.Mutex
 	by    map[string]*senderCount
@@ -39,18 +39,28 @@ func (s *senderCounts) of(address string) *senderCount {
 	return c
 }
 
-func (s *senderCounts) figures(out []Figure) []Figure {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// appendSenders appends the figures of each sender, the sum of what all have counted of it.
+func appendSenders(out []Figure, all ...*senderCounts) []Figure {
+	type sum struct{ messages, bytes int64 }
+	sums := map[string]sum{}
 	add := func(sender string, c *senderCount) {
+		was := sums[sender]
+		sums[sender] = sum{was.messages + c.messages.Load(), was.bytes + c.bytes.Load()}
+	}
+	for _, s := range all {
+		s.mu.Lock()
+		for address, c := range s.by {
+			add(address, c)
+		}
+		add("other", &s.other)
+		s.mu.Unlock()
+	}
+	const of = " by the sender's address; the first 100 senders over connections and the first 100 of datagrams, then \"other\"."
+	for sender, n := range sums {
 		labels := []Label{{"sender", sender}}
-		out = append(out, Figure{Name: "syslog_sender_messages_total", Help: "Messages by the sender's address; the first 100 senders, then \"other\".", Labels: labels, Value: float64(c.messages.Load())},
-			Figure{Name: "syslog_sender_bytes_total", Help: "Bytes of messages by the sender's address; the first 100 senders, then \"other\".", Labels: labels, Value: float64(c.bytes.Load())})
+		out = append(out, Figure{Name: "syslog_sender_messages_total", Help: "Messages" + of, Labels: labels, Value: float64(n.messages)},
+			Figure{Name: "syslog_sender_bytes_total", Help: "Bytes of messages" + of, Labels: labels, Value: float64(n.bytes)})
 	}
-	for address, c := range s.by {
-		add(address, c)
-	}
-	add("other", &s.other)
 	return out
 }
 
@@ -94,7 +104,8 @@ type transportCounts struct {
 // syslogCounts are the figures of an input.
 type syslogCounts struct {
 	transport [transports]transportCounts
-	senders   senderCounts
+	senders   senderCounts // of connections
+	claimed   senderCounts // of datagrams, apart: made-up addresses cannot fill the places of the others
 }
 
 // Figures tells what came and what became of it.
@@ -129,7 +140,7 @@ func (s *Syslog) Figures() []Figure {
 			add("connections_refused_total", "Connections refused, by reason.", &c.refused[r], Label{"reason", connRefusalNames[r]})
 		}
 	}
-	out = s.counts.senders.figures(out)
+	out = appendSenders(out, &s.counts.senders, &s.counts.claimed)
 	slices.SortStableFunc(out, func(a, b Figure) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }

@@ -23,12 +23,15 @@ const (
 	maxReadFailures = 100
 	// packetOverhead is what a waiting datagram takes beside its text.
 	packetOverhead = 32
+	// sourceOverhead is what a sender takes that has not been seen lately: anybody can make up senders.
+	sourceOverhead = 768
 )
 
 // packetSource is a sender of datagrams. batch is the submitter's.
 type packetSource struct {
 	Source
 	sender *senderCount
+	seen   bool // its memory has been counted; the reader's
 	batch  *Batch
 }
 
@@ -47,15 +50,22 @@ type packetQueue struct {
 	mu      sync.Mutex
 	text    []byte
 	packets []packet
+	sources int // of the packets, that were new
 }
 
 // add never waits; false says that the queue is full.
 func (q *packetQueue) add(src *packetSource, text []byte, cut bool) bool {
 	q.mu.Lock()
-	if len(q.text)+len(text)+packetOverhead*(len(q.packets)+1) > q.limit {
+	fresh := 0
+	if !src.seen {
+		fresh = 1
+	}
+	if len(q.text)+len(text)+packetOverhead*(len(q.packets)+1)+sourceOverhead*(q.sources+fresh) > q.limit {
 		q.mu.Unlock()
 		return false
 	}
+	src.seen = true
+	q.sources += fresh
 	start := len(q.text)
 	q.text = append(q.text, text...)
 	q.packets = append(q.packets, packet{src, start, len(q.text), cut})
@@ -75,6 +85,7 @@ func (q *packetQueue) take(text []byte, packets []packet) ([]byte, []packet) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	outText, outPackets := q.text, q.packets
+	q.sources = 0
 	q.text, q.packets = text[:0], packets[:0]
 	return outText, outPackets
 }
@@ -216,7 +227,7 @@ func (r *packetReader) source(from netip.Addr) *packetSource {
 		clear(r.sources)
 	}
 	p := &packetSource{Source: *r.input.sourceOf(from)}
-	p.sender = r.input.counts.senders.of(p.Key)
+	p.sender = r.input.counts.claimed.of(p.Key)
 	r.sources[from] = p
 	return p
 }
