@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -100,19 +101,45 @@ func (s *site) write(first, last int) {
 // feeder writes numbered lines at a rate until it is stopped, and rotates by renaming every few thousand.
 type feeder struct {
 	s       *site
-	rotate  int // lines between rotations; 0 for none
 	stop    chan struct{}
 	done    sync.WaitGroup
 	written atomic.Int64
+
+	rotations atomic.Int64
 }
 
-func (s *site) feed(perSecond, rotate int) *feeder {
-	f := &feeder{s: s, rotate: rotate, stop: make(chan struct{})}
+// rotation says when a feeder rotates. A rotation removes the file of the one before, and no reader can promise anything of a file
+// that is gone before it had the time to look: on a busy machine the feeder goes on without a rotation until the agent had it.
+type rotation struct {
+	every int                        // lines between rotations; 0 for none
+	may   func(first, last int) bool // may the file with these lines be removed
+}
+
+// opened is a rotation that removes files which the agent has opened: it goes on reading them.
+func opened(every int, out string) rotation {
+	return rotation{every, func(first, _ int) bool { return inFile(out, first) }}
+}
+
+// delivered is a rotation that removes files which were read to their end: an agent that is killed does not find them again.
+func delivered(every int, out string) rotation {
+	return rotation{every, func(_, last int) bool { return inFile(out, last) }}
+}
+
+// inFile says whether the record of line n is in an NDJSON file.
+func inFile(path string, n int) bool {
+	b, _ := os.ReadFile(path)
+	return bytes.Contains(b, fmt.Appendf(nil, `"name":"u%d"`, n))
+}
+
+// feed starts to write after line number after.
+func (s *site) feed(after, perSecond int, r rotation) *feeder {
+	f := &feeder{s: s, stop: make(chan struct{})}
+	f.written.Store(int64(after))
 	f.done.Go(func() {
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
 		per := max(perSecond/100, 1)
-		since := 0
+		begun, before := after+1, 0 // the first lines of this file and of the one before
 		for {
 			select {
 			case <-f.stop:
@@ -122,11 +149,12 @@ func (s *site) feed(perSecond, rotate int) *feeder {
 			n := int(f.written.Load())
 			s.write(n+1, n+per)
 			f.written.Store(int64(n + per))
-			if since += per; rotate > 0 && since >= rotate {
-				since = 0
+			if since := n + per + 1 - begun; r.every > 0 && since >= r.every && since%(10*per) < per && (before == 0 || r.may(before, begun-1)) {
+				before, begun = begun, n+per+1
 				if err := os.Rename(s.log, s.log+".1"); err != nil {
 					s.t.Error(err)
 				}
+				f.rotations.Add(1)
 			}
 		}
 	})
@@ -239,8 +267,11 @@ func TestHundredKills(t *testing.T) {
 		testkit.Weighted{Percent: 6, Fault: testkit.FaultCutBefore()}, testkit.Weighted{Percent: 10, Fault: testkit.FaultCutAfter()},
 		testkit.Weighted{Percent: 5, Fault: testkit.FaultHalf()}, testkit.Weighted{Percent: 4, Fault: testkit.FaultSlow(0, 80*time.Millisecond)})
 	random := rand.New(rand.NewPCG(1, 2))
-	f := s.feed(1500, 4000)
-	f.written.Store(1)
+	f := s.feed(1, 1500, rotation{4000, func(_, last int) bool {
+		var found struct{ Count int }
+		node.Must("POST", "/logs-gatebook.linux.auth-kills/_count", fmt.Sprintf(`{"query":{"term":{"user.name":"u%d"}}}`, last), &found)
+		return found.Count > 0
+	}})
 	for range 100 {
 		p := s.start()
 		select {
@@ -260,7 +291,7 @@ func TestHundredKills(t *testing.T) {
 		return nil
 	})
 	p.Term(time.Minute)
-	t.Logf("faults: %v", proxy.Counts())
+	t.Logf("%d rotations, faults: %v", f.rotations.Load(), proxy.Counts())
 	c := newTally()
 	countIndex(t, node, "logs-gatebook.linux.auth-kills", c)
 	c.expect(t, 1, n)
@@ -272,7 +303,7 @@ func TestReloadLosesNothing(t *testing.T) {
 	out := filepath.Join(s.dir, "out.ndjson")
 	output := fmt.Sprintf("output \"file\" \"copy\" { path = %q }\n", out)
 	s.configure("", output)
-	f := s.feed(2000, 1500)
+	f := s.feed(0, 2000, opened(1500, out))
 	p := s.start()
 	p.WaitLog(time.Minute, "started")
 	for i := range 20 {
