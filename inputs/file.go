@@ -14,13 +14,13 @@ import (
 
 // fileConfig is a decoded `input "file"` block.
 type fileConfig struct {
-	source Source
-	tail   tail.Config
+	lineConfig
+	tail tail.Config
 }
 
 func decodeFile(label string, b *conf.Body) Config {
 	defer b.Close()
-	c := &fileConfig{source: Source{Input: label}}
+	c := &fileConfig{lineConfig: decodeLocalLines(label, b, "max_line", 256)}
 	if b.Require("paths", `["/var/log/auth.log"]`) {
 		c.tail.Paths = b.Strings("paths")
 		if len(c.tail.Paths) == 0 && b.Has("paths") {
@@ -33,11 +33,10 @@ func decodeFile(label string, b *conf.Body) Config {
 		}
 	}
 	c.tail.Exclude = b.Strings("exclude")
-	c.source.Parser = b.String("parser", "auto")
 	if b.Enum("from", "beginning", "beginning", "end") == "end" {
 		c.tail.From = tail.End
 	}
-	c.tail.MaxLine = int(b.Size("max_line", 64<<10, 256, 4<<20))
+	c.tail.MaxLine = c.maxLine
 	c.tail.Poll = b.Duration("poll", 250*time.Millisecond, 10*time.Millisecond, time.Minute)
 	c.tail.Rescan = b.Duration("rescan", time.Second, 10*time.Millisecond, time.Hour)
 	c.tail.PartialTimeout = b.Duration("partial_timeout", 0, 0, 0)
@@ -46,11 +45,6 @@ func decodeFile(label string, b *conf.Body) Config {
 	c.tail.Roots = b.Strings("roots")
 	c.tail.AllowHardLinks = b.Bool("allow_hard_links", false)
 	c.tail.NoNotify = !b.Bool("notify", true)
-	c.source.Realm = b.String("realm", "")
-	c.source.Host = b.String("host", "")
-	for _, kv := range b.Pairs("labels") {
-		c.source.Labels = append(c.source.Labels, Label{kv.Key, kv.Value})
-	}
 	if m := b.Block("multiline"); m != nil {
 		c.tail.Multiline = decodeMultiline(m.Body)
 	}
@@ -71,10 +65,6 @@ func decodeMultiline(b *conf.Body) *tail.Multiline {
 	m.Timeout = b.Duration("timeout", 5*time.Second, 10*time.Millisecond, time.Hour)
 	return m
 }
-
-func (c *fileConfig) ParserName() string { return c.source.Parser }
-
-func (c *fileConfig) MaxLine() int64 { return int64(c.tail.MaxLine) }
 
 func (c *fileConfig) New(env Env) (Input, error) {
 	cfg := c.tail
@@ -128,10 +118,6 @@ type fileSource struct {
 	begun    bool   // lines of it have been submitted
 }
 
-// refreshEvery is how often the positions of files that are still there are submitted again. The log forgets positions of
-// sources that are not heard of for 30 days; a file that is merely silent is not one of them.
-const refreshEvery = 24 * time.Hour
-
 // Run follows the files.
 func (f *File) Run(ctx context.Context, sink Sink) error {
 	emit := func(ctx context.Context, c *tail.Chunk) error {
@@ -162,7 +148,7 @@ func (f *File) Run(ctx context.Context, sink Sink) error {
 		defer refresher.Wait()
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
-		refresher.Go(func() { f.refresh(ctx, sink) })
+		refresher.Go(func() { refresh(ctx, func() error { return f.submitPositions(ctx, sink) }) })
 	}
 	if err := run(ctx, emit); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("input %q: %w", f.source.Input, err)
@@ -170,22 +156,14 @@ func (f *File) Run(ctx context.Context, sink Sink) error {
 	return nil
 }
 
-// refresh submits the positions of the files that are there, at the start and once a day.
-func (f *File) refresh(ctx context.Context, sink Sink) {
-	tick := time.NewTicker(refreshEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		for _, s := range f.tailer.Stats() {
-			if err := f.submitPosition(ctx, sink, s.Key, s.Path); err != nil {
-				return // the sink is closing; the next start goes on from the positions in the log
-			}
+// submitPositions submits the positions of the files that are there.
+func (f *File) submitPositions(ctx context.Context, sink Sink) error {
+	for _, s := range f.tailer.Stats() {
+		if err := f.submitPosition(ctx, sink, s.Key, s.Path); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 func (f *File) submitPosition(ctx context.Context, sink Sink, key, path string) error {

@@ -83,6 +83,27 @@ type Input interface {
 	Run(ctx context.Context, sink Sink) error
 }
 
+// refreshEvery is how often the positions of sources that are still there are submitted again. The log forgets positions of sources
+// that are not heard of for 30 days; one that is merely silent is not one of them.
+const refreshEvery = 24 * time.Hour
+
+// refresh submits positions once a day until ctx ends or they are not taken: then the sink is closing, and the next start goes on from
+// the positions in the log.
+func refresh(ctx context.Context, submit func() error) {
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if submit() != nil {
+			return
+		}
+	}
+}
+
 var batches = sync.Pool{New: func() any { return new(Batch) }}
 
 // NewBatch returns an empty batch, possibly with memory of an earlier one.

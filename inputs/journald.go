@@ -16,12 +16,11 @@ import (
 
 // journaldConfig is a decoded `input "journald"` block.
 type journaldConfig struct {
-	source    Source
+	lineConfig
 	command   string
 	directory string
 	filter    []string // arguments: --unit=, --identifier=, then matches
 	fromEnd   bool
-	maxLine   int
 	retry     time.Duration // first wait before journalctl is started again
 }
 
@@ -30,8 +29,8 @@ var journalMatch = regexp.MustCompile(`^(\+|[A-Z_][A-Z0-9_]*=[^\x00]*)$`)
 
 func decodeJournald(label string, b *conf.Body) Config {
 	defer b.Close()
-	c := &journaldConfig{source: Source{Input: label, Key: "journal", Envelope: "journald"}, retry: time.Second}
-	c.source.Parser = b.String("parser", "auto")
+	c := &journaldConfig{lineConfig: decodeLocalLines(label, b, "max_line", 4<<10), retry: time.Second}
+	c.source.Key, c.source.Envelope = "journal", "journald"
 	c.command = b.String("command", "/usr/bin/journalctl")
 	if !filepath.IsAbs(c.command) {
 		b.Errorf("command", "%q is no absolute path; write where journalctl is", c.command)
@@ -55,18 +54,8 @@ func decodeJournald(label string, b *conf.Body) Config {
 		c.filter = append(append(c.filter, "--"), matches...)
 	}
 	c.fromEnd = b.Enum("from", "beginning", "beginning", "end") == "end"
-	c.maxLine = int(b.Size("max_line", 64<<10, 4<<10, 4<<20))
-	c.source.Realm = b.String("realm", "")
-	c.source.Host = b.String("host", "")
-	for _, kv := range b.Pairs("labels") {
-		c.source.Labels = append(c.source.Labels, Label{kv.Key, kv.Value})
-	}
 	return c
 }
-
-func (c *journaldConfig) ParserName() string { return c.source.Parser }
-
-func (c *journaldConfig) MaxLine() int64 { return int64(c.maxLine) }
 
 func (c *journaldConfig) New(env Env) (Input, error) {
 	j := &Journald{config: *c, once: env.Once, cursor: string(env.Positions[journalCursor])}
@@ -111,7 +100,7 @@ func (j *Journald) Run(ctx context.Context, sink Sink) error {
 		defer refresher.Wait()
 		inner, stop := context.WithCancel(ctx)
 		defer stop()
-		refresher.Go(func() { j.refresh(inner, sink) })
+		refresher.Go(func() { refresh(inner, func() error { return j.submitCursor(inner, sink) }) })
 	}
 	for wait := j.config.retry; ; {
 		before := j.cursor
@@ -200,6 +189,11 @@ func (j *Journald) well() {
 func (j *Journald) submit(ctx context.Context, sink Sink, lines []Line, size int, cursor string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.submitLocked(ctx, sink, lines, size, cursor)
+}
+
+// submitLocked does it; j.mu is held.
+func (j *Journald) submitLocked(ctx context.Context, sink Sink, lines []Line, size int, cursor string) error {
 	b := NewBatch()
 	b.Source, b.Received, b.Size = j.source, time.Now(), size
 	b.Lines = append(b.Lines, lines...)
@@ -215,27 +209,12 @@ func (j *Journald) submit(ctx context.Context, sink Sink, lines []Line, size int
 	return nil
 }
 
-// refresh submits the cursor once a day: the log forgets positions that it has not heard of for a month.
-func (j *Journald) refresh(ctx context.Context, sink Sink) {
-	tick := time.NewTicker(refreshEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		j.mu.Lock()
-		cursor := j.cursor
-		if cursor != "" {
-			b := NewBatch()
-			b.Source, b.Received = j.source, time.Now()
-			b.Positions = append(b.Positions, Position{Key: PositionPrefix("journald", j.source.Input) + journalCursor, Value: []byte(cursor)})
-			if _, err := sink.Submit(ctx, b); err != nil {
-				j.mu.Unlock()
-				return // the sink is closing; the next start goes on from the cursor in the log
-			}
-		}
-		j.mu.Unlock()
+// submitCursor submits the cursor alone.
+func (j *Journald) submitCursor(ctx context.Context, sink Sink) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.cursor == "" {
+		return nil
 	}
+	return j.submitLocked(ctx, sink, nil, 0, j.cursor)
 }

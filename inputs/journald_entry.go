@@ -47,10 +47,10 @@ func (j *Journald) read(ctx context.Context, sink Sink, out io.Reader, r reading
 			if flushErr := flush(); flushErr != nil {
 				return flushErr
 			}
-			if errors.Is(err, io.EOF) || ctx.Err() != nil {
-				return nil
+			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
+				return fmt.Errorf("read what journalctl writes: %w", err)
 			}
-			return fmt.Errorf("read what journalctl writes: %w", err)
+			return nil
 		}
 		if len(entry) == 0 || entry[0] != '{' { // "-- No entries --"
 			continue

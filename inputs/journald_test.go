@@ -206,7 +206,7 @@ func (f *fakeJournal) follow(sink *memorySink, more string, meanwhile func(), un
 		n, _ := strconv.Atoi(pid)
 		testkit.Eventually(f.t, time.Minute, func() error { // an orphan is reaped by another
 			if err := syscall.Kill(n, 0); !errors.Is(err, syscall.ESRCH) && !zombie(n) {
-				return fmt.Errorf("process %d is left behind (%v)", n, err)
+				return fmt.Errorf("process %d is left behind: %s", n, fmt.Sprint(err))
 			}
 			return nil
 		})

@@ -22,6 +22,7 @@ import (
 
 // listenerConfig is the part of their blocks that they share.
 type listenerConfig struct {
+	lineConfig
 	label          string
 	address        string
 	tls            *tlsFiles
@@ -29,9 +30,7 @@ type listenerConfig struct {
 	maxPerAddress  int
 	timeout        time.Duration
 	maxBody        int64
-	maxLine        int
 	keys           []*senderKey
-	source         Source
 }
 
 // beyondLoopback says whether other machines can reach the address.
@@ -46,7 +45,7 @@ func beyondLoopback(address string) bool {
 
 // decodeListener reads what the blocks share, keys aside.
 func decodeListener(label string, b *conf.Body, port, bodyName string, body int64) listenerConfig {
-	c := listenerConfig{label: label, address: b.String("listen", "127.0.0.1:"+port)}
+	c := listenerConfig{lineConfig: decodeLines(label, b, "max_line", 1<<20, 256), label: label, address: b.String("listen", "127.0.0.1:"+port)}
 	if host, p, err := net.SplitHostPort(c.address); err != nil || p == "" {
 		b.Errorf("listen", "%q is not an address and a port; write %q", c.address, "127.0.0.1:"+port)
 	} else if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
@@ -61,16 +60,8 @@ func decodeListener(label string, b *conf.Body, port, bodyName string, body int6
 	c.maxPerAddress = b.Int("max_connections_per_address", max(1, c.maxConnections/2), 1, 1<<16)
 	c.timeout = b.Duration("timeout", time.Minute, time.Second, time.Hour)
 	c.maxBody = b.Size(bodyName, body, 1<<10, 256<<20)
-	c.maxLine = int(b.Size("max_line", 1<<20, 256, 4<<20))
-	c.source = Source{Input: label, Parser: b.String("parser", "auto"), Realm: b.String("realm", "")}
-	for _, kv := range b.Pairs("labels") {
-		c.source.Labels = append(c.source.Labels, Label{kv.Key, kv.Value})
-	}
 	return c
 }
-
-// ParserName is the parser of keys that name none.
-func (c *listenerConfig) ParserName() string { return c.source.Parser }
 
 // ParserNames are those of all keys.
 func (c *listenerConfig) ParserNames() []string {
@@ -80,9 +71,6 @@ func (c *listenerConfig) ParserNames() []string {
 	}
 	return names
 }
-
-// MaxLine is the most bytes of one document.
-func (c *listenerConfig) MaxLine() int64 { return int64(c.maxLine) }
 
 const (
 	headerTimeout = 10 * time.Second

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/gatebook/gatebook/internal/conf"
@@ -118,10 +119,7 @@ func warnShort(b *conf.Body, name string) {
 // decodeKeySource reads what a key may deliver; the block around it gives the defaults.
 func decodeKeySource(b *conf.Body, s Source, o keyOptions) Source {
 	s.Parser, s.Realm = b.String("parser", s.Parser), b.String("realm", s.Realm)
-	s.Labels = append([]Label(nil), s.Labels...)
-	for _, kv := range b.Pairs("labels") {
-		s.Labels = append(s.Labels, Label{kv.Key, kv.Value})
-	}
+	s.Labels = slices.Concat(s.Labels, decodeLabels(b))
 	if o.gatebook {
 		s.Trusted = b.Bool("gatebook", false)
 	}

@@ -44,6 +44,40 @@ type Config interface {
 	New(env Env) (Input, error)
 }
 
+// lineConfig is what the blocks of all inputs have in common.
+type lineConfig struct {
+	source  Source
+	maxLine int
+}
+
+// ParserName is the parser of lines for which nothing else is said.
+func (c *lineConfig) ParserName() string { return c.source.Parser }
+
+// MaxLine is the most bytes of one line.
+func (c *lineConfig) MaxLine() int64 { return int64(c.maxLine) }
+
+// decodeLines reads it; the option for the longest line has a name and bounds of its own with some inputs.
+func decodeLines(label string, b *conf.Body, longest string, def, least int64) lineConfig {
+	c := lineConfig{source: Source{Input: label, Parser: b.String("parser", "auto"), Realm: b.String("realm", "")}}
+	c.maxLine = int(b.Size(longest, def, least, 4<<20))
+	c.source.Labels = decodeLabels(b)
+	return c
+}
+
+// decodeLocalLines reads it for inputs whose lines need not name their host.
+func decodeLocalLines(label string, b *conf.Body, longest string, least int64) lineConfig {
+	c := decodeLines(label, b, longest, 64<<10, least)
+	c.source.Host = b.String("host", "")
+	return c
+}
+
+func decodeLabels(b *conf.Body) (labels []Label) {
+	for _, kv := range b.Pairs("labels") {
+		labels = append(labels, Label{kv.Key, kv.Value})
+	}
+	return labels
+}
+
 // Spec is one kind of input.
 type Spec struct {
 	// Decode reads the block and closes it; problems are noted on the body at their place.

@@ -18,9 +18,8 @@ import (
 
 // stdinConfig is a decoded `input "stdin"` block.
 type stdinConfig struct {
-	source  Source
-	maxLine int
-	in      *standardInput
+	lineConfig
+	in *standardInput
 }
 
 // processInput is what the process has read of its standard input: it outlives the input, which a reload makes anew.
@@ -37,20 +36,10 @@ func decodeStdin(label string, b *conf.Body) Config {
 			break
 		}
 	}
-	c := &stdinConfig{source: Source{Input: label, Key: "stdin"}, in: processInput}
-	c.source.Parser = b.String("parser", "auto")
-	c.maxLine = int(b.Size("max_line", 64<<10, 256, 4<<20))
-	c.source.Realm = b.String("realm", "")
-	c.source.Host = b.String("host", "")
-	for _, kv := range b.Pairs("labels") {
-		c.source.Labels = append(c.source.Labels, Label{kv.Key, kv.Value})
-	}
+	c := &stdinConfig{lineConfig: decodeLocalLines(label, b, "max_line", 256), in: processInput}
+	c.source.Key = "stdin"
 	return c
 }
-
-func (c *stdinConfig) ParserName() string { return c.source.Parser }
-
-func (c *stdinConfig) MaxLine() int64 { return int64(c.maxLine) }
 
 func (c *stdinConfig) New(env Env) (Input, error) {
 	s := &Stdin{source: c.source, once: env.Once, maxLine: c.maxLine, in: c.in}

@@ -18,11 +18,10 @@ import (
 
 // syslogConfig is a decoded `input "syslog"` block.
 type syslogConfig struct {
-	source         Source
+	lineConfig
 	listen         []syslogAddress
 	tls            *tlsFiles
 	framing        framing
-	maxMessage     int
 	maxConnections int
 	maxPerAddress  int
 	idle           time.Duration
@@ -54,13 +53,12 @@ func (a syslogAddress) isUnix() bool { return a.transport == overUnix || a.trans
 
 func decodeSyslog(label string, b *conf.Body) Config {
 	defer b.Close()
-	c := &syslogConfig{source: Source{Input: label, Envelope: "syslog"}}
+	c := &syslogConfig{lineConfig: decodeLocalLines(label, b, "max_message", 480)}
+	c.source.Envelope = "syslog"
 	if b.Require("listen", `["udp://127.0.0.1:5514", "tcp://127.0.0.1:5514"]`) {
 		c.decodeListen(b)
 	}
-	c.source.Parser = b.String("parser", "auto")
 	c.framing = framings[b.Enum("framing", "auto", "auto", "octet", "newline", "null")]
-	c.maxMessage = int(b.Size("max_message", 64<<10, 480, 4<<20))
 	c.maxConnections = b.Int("max_connections", 1024, 1, 1<<16)
 	c.maxPerAddress = b.Int("max_connections_per_address", 512, 1, 1<<16)
 	c.idle = b.Duration("idle_timeout", time.Hour, 0, 0)
@@ -87,11 +85,6 @@ func decodeSyslog(label string, b *conf.Body) Config {
 		b.Errorf("mode", "%q is no file mode; write it as \"0660\"", mode)
 	} else {
 		c.mode = os.FileMode(n)
-	}
-	c.source.Realm = b.String("realm", "")
-	c.source.Host = b.String("host", "")
-	for _, kv := range b.Pairs("labels") {
-		c.source.Labels = append(c.source.Labels, Label{kv.Key, kv.Value})
 	}
 	return c
 }
@@ -168,10 +161,6 @@ func parseSyslogAddress(text string) (a syslogAddress, problem string) {
 	return a, ""
 }
 
-func (c *syslogConfig) ParserName() string { return c.source.Parser }
-
-func (c *syslogConfig) MaxLine() int64 { return int64(c.maxMessage) }
-
 func (c *syslogConfig) New(env Env) (Input, error) {
 	s := &Syslog{config: *c, sockets: env.Sockets, log: env.Logger.With("input", c.source.Input), once: env.Once, host: env.Host,
 		perAddress: map[netip.Addr]int{}, conns: map[*syslogConn]struct{}{}}
@@ -208,9 +197,9 @@ func (s *Syslog) reserve(a syslogAddress) error {
 
 // removeStale removes the socket that a killed process has left. One that somebody answers on stays, and listening will say so.
 func removeStale(a syslogAddress) error {
-	info, err := os.Lstat(a.address)
-	if err != nil {
-		return nil // nothing there, or listening says what is wrong
+	info, _ := os.Lstat(a.address)
+	if info == nil { // nothing there, or listening says what is wrong
+		return nil
 	}
 	if info.Mode()&os.ModeSocket == 0 {
 		return fmt.Errorf("listen on %s: there is a file that is no socket", a)

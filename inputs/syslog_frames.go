@@ -47,7 +47,7 @@ func (f *framer) frames(buf []byte, spans []span) ([]span, int) {
 		if f.mode == framingAuto && !f.detect(buf[at:]) {
 			break
 		}
-		n := 0
+		var n int
 		if f.mode == framingOctet && !f.broken {
 			spans, n = f.octet(buf, at, spans)
 		} else {

@@ -172,7 +172,7 @@ func (r *packetReader) setUp() net.Addr {
 
 // read drains the socket until ctx ends. It never waits on the log.
 func (r *packetReader) read(ctx context.Context) error {
-	scratch := make([]byte, min(r.input.config.maxMessage, 1<<16)+1)
+	scratch := make([]byte, min(r.input.config.maxLine, 1<<16)+1)
 	oob := make([]byte, 64)
 	for failures := 0; ; {
 		n, from, err := r.receive(scratch, oob)
@@ -189,8 +189,8 @@ func (r *packetReader) read(ctx context.Context) error {
 			continue
 		}
 		text, cut := scratch[:n], false
-		if len(text) > r.input.config.maxMessage {
-			text, cut = text[:r.input.config.maxMessage], true
+		if len(text) > r.input.config.maxLine {
+			text, cut = text[:r.input.config.maxLine], true
 		}
 		for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r' || text[len(text)-1] == 0) {
 			text = text[:len(text)-1]

@@ -90,7 +90,7 @@ func (s *Syslog) streams(ctx, submit context.Context, a syslogAddress, sink Sink
 
 // admit decides about a new connection.
 func (s *Syslog) admit(conn net.Conn, a syslogAddress) *syslogConn {
-	c := &syslogConn{Conn: conn, input: s, address: a, framer: framer{mode: s.config.framing, limit: s.config.maxMessage}}
+	c := &syslogConn{Conn: conn, input: s, address: a, framer: framer{mode: s.config.framing, limit: s.config.maxLine}}
 	port := 0
 	if t, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		at := t.AddrPort()
@@ -145,7 +145,7 @@ func (s *Syslog) takeOver(kept KeptConn, a syslogAddress) *syslogConn {
 		return nil
 	}
 	c := &syslogConn{Conn: kept.Conn, input: s, address: a, peer: state.peer, framer: state.framer, buf: state.buf, offset: state.offset}
-	c.framer.limit, c.framer.resync = s.config.maxMessage, 0
+	c.framer.limit, c.framer.resync = s.config.maxLine, 0
 	if s.config.framing != framingAuto {
 		c.framer.mode = s.config.framing
 	}

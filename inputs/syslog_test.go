@@ -369,7 +369,7 @@ func TestSyslogLimits(t *testing.T) {
 // A connection that is silent for idle_timeout is closed, and what it has sent of a message counts. Each message starts the time anew.
 func TestSyslogIdleTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := &Syslog{config: syslogConfig{idle: time.Hour, maxMessage: 1000, maxConnections: 1, maxPerAddress: 1}, log: slog.New(slog.DiscardHandler),
+		in := &Syslog{config: syslogConfig{idle: time.Hour, lineConfig: lineConfig{maxLine: 1000}, maxConnections: 1, maxPerAddress: 1}, log: slog.New(slog.DiscardHandler),
 			sockets: NewSockets(), perAddress: map[netip.Addr]int{}, conns: map[*syslogConn]struct{}{}}
 		sink := &syslogSink{}
 		near, far := net.Pipe()
