@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -260,4 +263,69 @@ func fileStart(t *testing.T, path string) []byte {
 	}
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	return line
+}
+
+// The config is reloaded again and again while shippers open a connection for each request: none is refused or cut, each line arrives
+// once. A config whose address somebody else has is refused, and the old one goes on.
+func TestBulkReload(t *testing.T) {
+	address := bulkAddress(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	s := newSite(t, "")
+	out := filepath.Join(s.dir, "out.ndjson")
+	configure := func(address, name string) {
+		s.configure(bulkInput(address, "")+fmt.Sprintf("agent_name = %q\n", name), fmt.Sprintf("output \"file\" \"copy\" { path = %q }\n", out))
+	}
+	configure(address, "first")
+	p := s.start()
+	p.WaitLog(20*time.Second, "started")
+	ship := newShipper(t, address, true)
+	ship.client.Transport.(*http.Transport).DisableKeepAlives = true
+	var number atomic.Int64
+	var shippers sync.WaitGroup
+	stop := make(chan struct{})
+	for range 3 {
+		shippers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				n := int(number.Add(1))
+				if err := ship.post(ship.request(n, n)); err != nil {
+					t.Errorf("line %d: %v", n, err)
+					return
+				}
+			}
+		})
+	}
+	for i := range 5 {
+		testkit.Eventually(t, 30*time.Second, func() bool { return t.Failed() || ship.taken.Load() > int64(30*i) })
+		configure(address, fmt.Sprint("reload-", i))
+		p.Signal(syscall.SIGHUP)
+		testkit.Eventually(t, 30*time.Second, func() bool { return strings.Count(p.Stderr(), "reloaded") > i })
+	}
+	configure(taken.Addr().String(), "never")
+	p.Signal(syscall.SIGHUP)
+	p.WaitLog(30*time.Second, "reload failed; the old config goes on")
+	if !strings.Contains(p.Stderr(), "another program has the port") {
+		t.Errorf("no remedy: %s", p.Stderr())
+	}
+	before := ship.taken.Load()
+	testkit.Eventually(t, 30*time.Second, func() bool { return t.Failed() || ship.taken.Load() > before+30 })
+	close(stop)
+	shippers.Wait()
+	if code := p.Term(time.Minute); code != 0 {
+		t.Errorf("exit code %d after SIGTERM: %s", code, p.Stderr())
+	}
+	if n := ship.cut.Load(); n > 0 {
+		t.Errorf("%d requests cut", n)
+	}
+	c := newTally()
+	countFile(t, out, c)
+	c.expect(t, 1, int(number.Load()))
 }
