@@ -203,9 +203,9 @@ func (w *auth0Walk) states(verb event.Action) {
 	ev := w.ev
 	switch {
 	case w.got.Exists():
-		ev.New = event.Raw(w.got.Raw)
+		ev.New = storedObject(w.got.Raw)
 	case w.asked.Exists() && verb != event.Delete:
-		ev.New = event.Raw(w.asked.Raw)
+		ev.New = storedObject(w.asked.Raw)
 	}
 	switch {
 	case !w.asked.Exists():

@@ -407,6 +407,24 @@ func storedObject(s string) event.Raw {
 	}
 }
 
+// setObject sets a field that holds an object to a text from a line: false where that is none. Elasticsearch takes nothing but objects
+// there, flat ones where it indexes them.
+func setObject(ev *event.Event, id event.FieldID, text string) bool {
+	if text == "" || text[0] != '{' || checkJSON(text) != nil {
+		return false
+	}
+	var raw event.Raw
+	switch {
+	case id.Info().Type != event.Flattened:
+		raw = storedObject(text)
+	case flatJSON(text, maxFlatDepth, maxFlatPath):
+		raw = event.Raw(appendClean(nil, text))
+	default:
+		raw = event.Raw(append(appendFlat([]byte(`{"value":`), text), '}'))
+	}
+	return ev.Set(id, string(raw)) == nil
+}
+
 // storableJSON says that no object has a key twice and nothing is nested deeper than levels. Each text is scanned once a level.
 func storableJSON(s string, levels int) bool {
 	switch {

@@ -180,3 +180,41 @@ func BenchmarkChangesOf(b *testing.B) {
 		}
 	}
 }
+
+// What a line or a document gives for a field that holds an object is stored as what the sources' own parsers give.
+func TestObjectsFromLines(t *testing.T) {
+	deep := strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40)
+	for _, c := range []struct{ value, old, changes string }{
+		{`{"a":1}`, `{"a":1}`, `{"a":1}`},
+		{`{"a":1,"a":2}`, `{"value":"{\"a\":1,\"a\":2}"}`, `{"value":"{\"a\":1,\"a\":2}"}`},
+		{"{\"a\":\n[1]}", `{"a":[1]}`, `{"a":[1]}`},
+		{`{"":1}`, `{"":1}`, `{"value":"{\"\":1}"}`},
+		{deep, deep, `{"value":` + string(event.AppendQuoted(nil, deep)) + `}`},
+		{`[1]`, "", ""},
+		{`"a"`, "", ""},
+	} {
+		set, ds := build(t, `parser "json" "app" {
+			fields = { "gatebook.old" = "o", "gatebook.changes" = "c" }
+		}
+		parser "ecs" "relay" { trusted = true }`)
+		if len(ds) > 0 {
+			t.Fatal(ds)
+		}
+		for name, line := range map[string]string{"app": `{"o":` + c.value + `,"c":` + c.value + `}`, "relay": `{"gatebook":{"old":` + c.value + `,"changes":` + c.value + `}}`} {
+			p, err := set.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ev event.Event
+			if err := p.Parse(Line{Text: line, Received: received}, &ev); err != nil {
+				t.Fatal(err)
+			}
+			if string(ev.Old) != c.old || string(ev.Changes) != c.changes {
+				t.Errorf("%s: %s\n old     %s, want %s\n changes %s, want %s", name, c.value, ev.Old, c.old, ev.Changes, c.changes)
+			}
+			if c.old == "" && len(ev.Labels) == 0 {
+				t.Errorf("%s: %s is dropped", name, c.value)
+			}
+		}
+	}
+}

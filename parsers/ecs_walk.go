@@ -350,7 +350,13 @@ func (w *ecsWalk) set(f *ecsField, text string) {
 			return
 		}
 	}
-	if ev.Set(f.id, text) != nil {
+	if typ := f.id.Info().Type; takesJSON(f.id) && typ != event.Place && f.id != event.FieldEventOriginal {
+		if setObject(ev, f.id, text) {
+			w.said = true
+		} else {
+			w.reject(text)
+		}
+	} else if ev.Set(f.id, text) != nil {
 		w.reject(text)
 	} else if !f.fill && f.id != event.FieldMessage && f.id != event.FieldEventOriginal && f.id != event.FieldEventKind {
 		w.said = true
@@ -449,12 +455,12 @@ func (w *ecsWalk) derived() {
 	fitType(ev)
 }
 
-// textList is the texts of a JSON list, at most eight, or the text itself.
+// textList is the texts of a JSON list, at most eight, or the text itself: a string may begin as a list does and be none.
 func textList(s string) []string {
-	if s == "" || s[0] != '[' {
-		if s == "" {
-			return nil
-		}
+	switch {
+	case s == "":
+		return nil
+	case s[0] != '[' || checkJSON(s) != nil:
 		return []string{s}
 	}
 	var out []string

@@ -121,7 +121,8 @@ func FuzzECS(f *testing.F) {
 		`{"@timestamp":1768039200123,"message":"Jan 10 10:00:00 gate sshd[7]: Accepted password for bob from 203.0.113.9 port 22 ssh2","host":{"name":"gate"},"agent":{"type":"filebeat"}}`,
 		`{"log":"time=2026-01-10T10:00:00Z a=b","kubernetes":{"labels":{"a.b/c":"d"}},"tags":"x","labels":{"a":["b","c"]},"":{"":[]}}`,
 		`{"event":{"dataset":"gatebook.alert","kind":["alert"],"type":[],"category":"x"},"source":{"ip":"x","geo":{"location":[1,2]}},"process":{"pid":1e2}}`,
-		`{"message":"{\"message\":\"{}\"}","type":"LOGIN","gatebook.relayed":true}`)
+		`{"message":"{\"message\":\"{}\"}","type":"LOGIN","gatebook.relayed":true}`,
+		`{"event":{"action":"login","type":"[{","category":"["}}`)
 }
 
 func FuzzOkta(f *testing.F) {

@@ -153,8 +153,7 @@ func (f *filling) set(t *target, text string) {
 	case toCoded, toAction, toOutcome:
 		f.coded(t, text)
 	case toJSON:
-		// Elasticsearch takes nothing but objects there.
-		if text[0] != '{' || checkJSON(text) != nil || ev.Set(t.id, text) != nil {
+		if !setObject(ev, t.id, text) {
 			f.reject(t, text)
 		}
 	default:

@@ -283,9 +283,9 @@ func (w *keycloakWalk) state() {
 	case text == "":
 	case hasObject(text) && hasMembers(gjson.Parse(text)):
 		if w.operation == "DELETE" {
-			ev.Old = event.Raw(text)
+			ev.Old = storedObject(text)
 		} else {
-			ev.New = event.Raw(text)
+			ev.New = storedObject(text)
 		}
 	case strings.HasPrefix(text, "[") && checkJSON(text) == nil && (ev.Action == event.RoleGrant || ev.Action == event.RoleRevoke):
 		w.roles(gjson.Parse(text))

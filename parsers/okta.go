@@ -397,7 +397,7 @@ func (w *oktaWalk) finish() {
 		ev.Action, ev.MFA.Used = event.MFAChallenge, event.True
 	}
 	if w.old != "" || w.new != "" {
-		ev.Old, ev.New = event.Raw(w.old), event.Raw(w.new)
+		ev.Old, ev.New = storedObject(w.old), storedObject(w.new)
 		ev.Changes = changesOf(w.old, w.new)
 	}
 	w.privileges()
