@@ -151,6 +151,12 @@ func realDeadLetters(t *testing.T, n *testkit.Node) {
 	}
 }
 
+// loseAnswer lets the next bulk request be carried out and its answer be lost; it is not carried out again before [testkit.Proxy.Off].
+func loseAnswer(p *testkit.Proxy) {
+	p.Random(1, testkit.Weighted{Fault: testkit.FaultCutBefore(), Percent: 100})
+	p.Next(testkit.FaultCutAfter())
+}
+
 // A request is carried out, its answer lost, the stream rolled over, and the request sent again.
 func realRollover(t *testing.T, n *testkit.Node) {
 	dataset := "rollover"
@@ -165,17 +171,17 @@ func realRollover(t *testing.T, n *testkit.Node) {
 	l = openLog(t, dir, fmt.Sprintf("%032x", rand.Uint64()))
 	defer l.Close()
 	l.add(buffer.Gzip, "second ", dataset, 20)
-	p.Next(testkit.FaultCutAfter())
+	loseAnswer(p)
 	out = realOutput(t, elastic.Config{Hosts: []string{p.URL()}, Gzip: true}, false)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	o := fast("es")
-	o.RetryFirst, o.RetryMost = 2*time.Second, 2*time.Second
 	r := l.reader("es")
 	go func() { done <- Run(ctx, r, out, o) }()
-	testkit.Eventually(t, 20*time.Second, func() bool { return p.Count("cut-after") == 1 })
+	testkit.Eventually(t, time.Minute, func() bool { return n.Count(stream) == 30 })
 	n.Must("POST", "/"+stream+"/_rollover", "", nil)
-	testkit.Eventually(t, 20*time.Second, func() bool { f, _ := Elastic(out); return f.Lookups >= 20 })
+	p.Off()
+	testkit.Eventually(t, time.Minute, func() bool { f, _ := Elastic(out); return f.Lookups >= 20 })
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -200,7 +206,7 @@ func TestElasticsearchSecurity(t *testing.T) {
 		done := make(chan error, 1)
 		r := l.reader("es")
 		go func() { done <- Run(ctx, r, out, o) }()
-		testkit.Eventually(t, 20*time.Second, func() bool { f := st.Figures(); return f.Delivered == 10 || f.Problem != nil })
+		testkit.Eventually(t, time.Minute, func() bool { f := st.Figures(); return f.Delivered == 10 || f.Problem != nil })
 		f := st.Figures()
 		cancel()
 		if err := <-done; err != nil {
@@ -260,18 +266,19 @@ func TestElasticsearchSecurity(t *testing.T) {
 		out := realOutput(t, c, false)
 		l.add(buffer.Gzip, "first ", "noread", 5)
 		o := fast("es")
-		o.RetryFirst, o.RetryMost, o.Logger = 2*time.Second, 2*time.Second, quiet()
+		o.Logger = quiet()
 		o.Stats = &Stats{}
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		r := l.reader("es")
 		go func() { done <- Run(ctx, r, out, o) }()
-		testkit.Eventually(t, 20*time.Second, func() bool { return o.Stats.Figures().Delivered == 5 })
-		p.Next(testkit.FaultCutAfter())
+		testkit.Eventually(t, time.Minute, func() bool { return o.Stats.Figures().Delivered == 5 })
+		loseAnswer(p)
 		l.add(buffer.Gzip, "second ", "noread", 20)
-		testkit.Eventually(t, 20*time.Second, func() bool { return p.Count("cut-after") == 1 })
+		testkit.Eventually(t, time.Minute, func() bool { return n.Count(stream) == 25 })
 		n.Must("POST", "/"+stream+"/_rollover", "", nil)
-		testkit.Eventually(t, 20*time.Second, func() bool { return o.Stats.Figures().Delivered == 25 })
+		p.Off()
+		testkit.Eventually(t, time.Minute, func() bool { return o.Stats.Figures().Delivered == 25 })
 		cancel()
 		if err := <-done; err != nil {
 			t.Fatal(err)
