@@ -56,6 +56,7 @@ func TestListenerHangsUpOnSlowSenders(t *testing.T) {
 	// Without a key the body is not waited for.
 	f(post+"Transfer-Encoding: chunked\r\n\r\n5\r\n{\"cre\r\n", "401")
 	f(post+"Content-Length: 1000000\r\n\r\n", "401")
+	f("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "401")
 }
 
 // A client that opens a TLS connection and says nothing does not keep it.
