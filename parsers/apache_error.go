@@ -278,7 +278,7 @@ func apacheProvider(ev *event.Event, s string) bool {
 
 // apacheDigest is for what mod_auth_digest refuses before it looks at a password.
 func apacheDigest(ev *event.Event, s string) bool {
-	reason := ""
+	var reason string
 	switch {
 	case strings.HasPrefix(s, "invalid nonce "):
 		i := strings.LastIndex(s, " received - ")

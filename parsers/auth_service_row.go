@@ -457,7 +457,7 @@ func appendWords(list []string, text, separators string) []string {
 // isMailAddress is a cheap look, not a proof.
 func isMailAddress(s string) bool {
 	i := strings.IndexByte(s, '@')
-	return i > 0 && i < len(s)-1 && strings.IndexAny(s, " \t,<>\"") < 0
+	return i > 0 && i < len(s)-1 && !strings.ContainsAny(s, " \t,<>\"")
 }
 
 func isNumber(s string) bool {

@@ -1,7 +1,6 @@
 package parsers
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -459,7 +458,7 @@ func storableJSON(s string, levels int) bool {
 func cleanJSON(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; c < ' ' || c >= 0x80 {
-			return strings.IndexAny(s, "\n\r\t") < 0 && utf8.ValidString(s)
+			return !strings.ContainsAny(s, "\n\r\t") && utf8.ValidString(s)
 		}
 	}
 	return true
@@ -476,83 +475,6 @@ func appendClean(dst []byte, s string) []byte {
 		}
 	}
 	return dst
-}
-
-// jsonMember is one member of a JSON object: its key, and its value as JSON text.
-type jsonMember struct {
-	key, value string
-	seen       bool
-}
-
-// membersOf appends the members of a checked object; "" has none.
-func membersOf(dst []jsonMember, s string) []jsonMember {
-	if s == "" {
-		return dst
-	}
-	for i := skipSpace(s, 1); s[i] != '}'; {
-		end, escaped := stringEnd(s, i)
-		key := s[i+1 : end-1]
-		if escaped {
-			key = unescape(s[i:end])
-		}
-		i = skipSpace(s, skipSpace(s, end)+1)
-		end = valueEnd(s, i)
-		dst = append(dst, jsonMember{key: key, value: s[i:end]})
-		i = afterComma(s, end)
-	}
-	return dst
-}
-
-// finder finds members by key: where the last one was found the next one usually follows.
-type finder struct {
-	list  []jsonMember
-	next  int
-	byKey map[string]int
-}
-
-// manyMembers is the number from which on a map is made.
-const manyMembers = 48
-
-func (f *finder) find(key string) int {
-	if f.next < len(f.list) && f.list[f.next].key == key {
-		f.next++
-		return f.next - 1
-	}
-	if len(f.list) > manyMembers {
-		if f.byKey == nil {
-			f.byKey = make(map[string]int, len(f.list))
-			for i := range f.list {
-				f.byKey[f.list[i].key] = i
-			}
-		}
-		if i, ok := f.byKey[key]; ok {
-			f.next = i + 1
-			return i
-		}
-		return -1
-	}
-	i := slices.IndexFunc(f.list, func(m jsonMember) bool { return m.key == key })
-	f.next = i + 1
-	return i
-}
-
-// distinct says that no key comes twice.
-func distinct(list []jsonMember) bool {
-	if len(list) > manyMembers {
-		seen := make(map[string]bool, len(list))
-		for i := range list {
-			seen[list[i].key] = true
-		}
-		return len(seen) == len(list)
-	}
-	for i := range list {
-		for j := range list[:i] {
-			if list[i].key == list[j].key {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // sameJSON says that two checked values are the same, whatever the order of members and the notation of strings and numbers.
@@ -573,7 +495,7 @@ func sameJSON(a, b string, depth int) bool {
 	case 't', 'f', 'n':
 		return false
 	}
-	if strings.IndexAny(a, ".eE") < 0 && strings.IndexAny(b, ".eE") < 0 {
+	if !strings.ContainsAny(a, ".eE") && !strings.ContainsAny(b, ".eE") {
 		return false // whole numbers are exact as text
 	}
 	x, err1 := strconv.ParseFloat(a, 64)

@@ -83,6 +83,19 @@ func readCodes(body *conf.Body) []codeTable {
 	return tables
 }
 
+// readEventCodes reads what a site says of event.code.
+func readEventCodes(body *conf.Body) map[string]*code {
+	var codes map[string]*code
+	for _, t := range readCodes(body) {
+		if t.field != "event.code" {
+			body.Object("codes").Errorf(t.field, "%s", unknownName("code table of this parser", t.field, []string{"event.code"}))
+			continue
+		}
+		codes = t.byText
+	}
+	return codes
+}
+
 func readCode(o *conf.Object) *code {
 	c := &code{name: o.String("name", ""), reason: o.String("reason", "")}
 	if name := o.String("action", ""); name != "" {

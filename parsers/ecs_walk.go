@@ -298,7 +298,7 @@ func (w *ecsWalk) fill(f *ecsField, text string) {
 	switch v := ev.Get(f.id); {
 	case f.fill && v.Kind == event.None:
 		w.set(f, text)
-	case v.Kind == event.None || v.Text() != text && !(v.Kind == event.List && slices.Contains(v.List, text)):
+	case v.Kind == event.None || v.Text() != text && (v.Kind != event.List || !slices.Contains(v.List, text)):
 		w.label(text)
 	}
 }
@@ -306,13 +306,13 @@ func (w *ecsWalk) fill(f *ecsField, text string) {
 // set sets a field, or keeps what does not fit as a label.
 func (w *ecsWalk) set(f *ecsField, text string) {
 	ev := w.ev
-	switch info := f.id.Info(); {
-	case info.Type == event.DateTime:
+	switch f.id.Info().Type {
+	case event.DateTime:
 		if !w.setTime(f.id, text) {
 			w.reject(text)
 		}
 		return
-	case info.Type == event.Integer:
+	case event.Integer:
 		if n, ok := wholeNumber(text); ok && ev.Set(f.id, text) != nil {
 			var buf [24]byte
 			text = string(appendInt(buf[:0], n))
@@ -417,7 +417,7 @@ func (w *ecsWalk) keep(key, text string) {
 // derived sets category and type where they are not what the action says.
 func (w *ecsWalk) derived() {
 	ev, own := w.ev, w.ev.Action.Info()
-	if list := textList(w.category); len(list) > 0 && !(len(list) == 1 && list[0] == own.Category) {
+	if list := textList(w.category); len(list) > 1 || len(list) == 1 && list[0] != own.Category {
 		i := slices.IndexFunc(list, func(s string) bool { return categoryTypes[s] != nil })
 		switch {
 		case w.trusted && len(list) == 1:

@@ -2,6 +2,7 @@ package parsers
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -188,7 +189,7 @@ func TestWebHostileTime(t *testing.T) {
 		for _, line := range lines {
 			var ev event.Event
 			took := testkit.CPU(t, func() {
-				if err := p.Parse(Line{Text: line, Received: received}, &ev); err != nil && err != ErrNoMatch {
+				if err := p.Parse(Line{Text: line, Received: received}, &ev); err != nil && !errors.Is(err, ErrNoMatch) {
 					t.Error(err)
 				}
 				looksLikeNginx(line)

@@ -32,13 +32,7 @@ func newIdentityProvider(typ, dataset, label string, body *conf.Body, o Options)
 	if t := body.Object("time"); t != nil {
 		p.times = readTimes(t, o)
 	}
-	for _, t := range readCodes(body) {
-		if t.field != "event.code" {
-			body.Object("codes").Errorf(t.field, "%s", unknownName("code table of this parser", t.field, []string{"event.code"}))
-			continue
-		}
-		p.codes = t.byText
-	}
+	p.codes = readEventCodes(body)
 	body.Close()
 	return p
 }

@@ -203,7 +203,7 @@ func (e *journalEntry) fill(ev *event.Event) {
 		f.label("_exe", e.exe)
 		f.label("_cmdline", e.cmdline)
 	}
-	if e.identifier != "" && e.comm != h.Program && !(len(e.comm) == maxComm && strings.HasPrefix(h.Program, e.comm)) {
+	if e.identifier != "" && e.comm != h.Program && (len(e.comm) != maxComm || !strings.HasPrefix(h.Program, e.comm)) {
 		f.label("_comm", e.comm) // what runs is not what it calls itself
 	}
 	for _, l := range e.labels {

@@ -42,7 +42,7 @@ func isKeycloak(o gjson.Result) bool {
 		case "message":
 			message = true
 		}
-		return !(typ && realm || logger && message)
+		return (!typ || !realm) && (!logger || !message)
 	})
 	return typ && realm || logger && message
 }

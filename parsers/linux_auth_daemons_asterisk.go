@@ -100,7 +100,7 @@ func sipUser(s string) string {
 func asteriskPeer(ev *event.Event, s string) bool {
 	a, rest := word(strings.TrimPrefix(s, "Host "))
 	if isAddress(a) {
-		reason := ""
+		var reason string
 		switch {
 		case strings.HasPrefix(rest, "failed to authenticate as '"), strings.HasPrefix(rest, "failed MD5 authentication for '"):
 			reason = "authentication failure"

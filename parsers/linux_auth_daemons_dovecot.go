@@ -104,13 +104,11 @@ func dovecotLogin(ev *event.Event, s string) bool {
 
 // dovecotFields reads the fields. The name is the client's choice and comes first: the last rip= is dovecot's own.
 func dovecotFields(ev *event.Event, s string) {
-	before, tail := "", s
+	before, tail := s, ""
 	if i := strings.LastIndex(s, ", rip="); i >= 0 {
 		before, tail = s[:i], s[i+len(", rip="):]
-	} else if strings.HasPrefix(s, "rip=") {
-		tail = s[len("rip="):]
-	} else {
-		before, tail = s, ""
+	} else if rest, ok := strings.CutPrefix(s, "rip="); ok {
+		before, tail = "", rest
 	}
 	if tail != "" {
 		a, rest, _ := strings.Cut(tail, ",")
@@ -148,7 +146,8 @@ func dovecotAuth(ev *event.Event, inside, s string) bool {
 	if open <= 0 {
 		return false
 	}
-	driver, who, text := s[:open], inside, ""
+	driver, who := s[:open], inside
+	var text string
 	switch s[open] {
 	case '(':
 		end := strings.Index(s, "): ")

@@ -102,7 +102,7 @@ func nginxContext(s string, ev *event.Event) (message string) {
 	var found nginxFields
 	at := -1
 	// No quote before it: the message holds nothing of the client's, and the values may be anything.
-	if strings.IndexAny(s[:first], "\"'") < 0 {
+	if !strings.ContainsAny(s[:first], "\"'") {
 		if found.read(s[first:], false) {
 			at = first
 		}

@@ -49,19 +49,6 @@ func newUserActivity(label string, body *conf.Body, o Options) (Parser, error) {
 	return p, nil
 }
 
-// readEventCodes reads what a site says of event.code.
-func readEventCodes(body *conf.Body) map[string]*code {
-	var codes map[string]*code
-	for _, t := range readCodes(body) {
-		if t.field != "event.code" {
-			body.Object("codes").Errorf(t.field, "%s", unknownName("code table of this parser", t.field, []string{"event.code"}))
-			continue
-		}
-		codes = t.byText
-	}
-	return codes
-}
-
 // Dataset implements Parser.
 func (p *userActivityParser) Dataset() string { return p.dataset }
 
@@ -334,7 +321,7 @@ func plain(ev *event.Event) bool {
 
 // spaced writes the name of an event in words: "account_locked" is "account locked".
 func spaced(name string) string {
-	if strings.IndexAny(name, "._-") < 0 {
+	if !strings.ContainsAny(name, "._-") {
 		return name
 	}
 	return strings.Map(func(r rune) rune {
