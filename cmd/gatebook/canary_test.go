@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -237,7 +236,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 	sink := &refusingSink{}
 	server := httptest.NewServer(sink)
 	defer server.Close()
-	metrics := freeAddress(t)
+	metrics := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	var c canaries
 	config := fmt.Sprintf("data_dir = %q\ntimezone = \"UTC\"\nmetrics {\n  listen = %q\n}\noutput \"file\" \"copy\" { path = %q }\noutput \"store\" \"local\" {}\n"+
 		"output \"elasticsearch\" \"siem\" {\n  hosts = [%q]\n}\n", data, metrics, out, server.URL)
@@ -332,16 +331,6 @@ func unpacked(file []byte) string {
 		z.Multistream(false)
 		_, _ = io.Copy(&out, io.LimitReader(z, 64<<20)) // cut members have a beginning as well
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func get(t *testing.T, url string) string {
