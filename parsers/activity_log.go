@@ -14,43 +14,23 @@ import (
 //
 //	row -> values by name -> event, log name and subject -> action; properties.attributes and .old -> changes -> Event
 type activityLogParser struct {
-	headerRows
-	name    string
-	dataset string
-	times   timeReader
-	codes   map[string]*code // by event.code
+	rowParser
+	codes map[string]*code // by event.code
 }
 
 const activityLogDataset = "activity_log.activity"
 
 func newActivityLog(label string, body *conf.Body, o Options) (Parser, error) {
-	p := &activityLogParser{name: "activity_log", dataset: event.DatasetPrefix + activityLogDataset, times: newTimeReader(nil, o),
-		headerRows: headerRows{format: csvFormat{',', '"'}, find: logColumn, isHeader: isLogHeader, order: newHeader(logOrder, logColumn)}}
+	p := &activityLogParser{rowParser: newRowParser("activity_log", activityLogDataset, logOrder, logColumn, isLogHeader, o)}
 	if body == nil {
 		return p, nil
 	}
-	p.name = label
-	p.dataset = event.DatasetPrefix + readDataset(body, activityLogDataset)
-	p.format.delimiter = readByte(body, "delimiter", ',')
-	if t := body.Object("time"); t != nil {
-		p.times = readTimes(t, o)
-	}
-	if columns := body.Strings("columns"); columns != nil {
-		p.order, p.fixed = newHeader(columns, logColumn), true
-		if !p.order.has(logDescription) && !p.order.has(logEvent) {
-			body.Errorf("columns", "want the description or the event among the names; known are %s", quoteNames(logOrder))
-		}
-	}
+	enough := func(h *header) bool { return h.has(logDescription) || h.has(logEvent) }
+	p.configure(label, body, o, enough, "the description or the event")
 	p.codes = readEventCodes(body)
 	body.Close()
 	return p, nil
 }
-
-// Dataset implements Parser.
-func (p *activityLogParser) Dataset() string { return p.dataset }
-
-// Prime implements Primer.
-func (p *activityLogParser) Prime(source, first string) { p.prime(source, first) }
 
 var errLogColumns = errors.New("the columns are not in the order of the table activity_log and no header was read; name them in a parser block: columns = [...]")
 
@@ -68,8 +48,7 @@ func (p *activityLogParser) Parse(line Line, ev *event.Event) error {
 		case err != nil:
 			return err
 		case kind == rowIsHeader:
-			ev.Dataset, ev.Parser, ev.Message = p.dataset, p.name, text
-			ev.Tag(tagHeader)
+			p.headerEvent(ev, text)
 			return nil
 		case kind == rowAssumed && !p.fits(&row, line.Received):
 			return errLogColumns

@@ -14,10 +14,7 @@ import (
 //
 //	row -> columns by name (header, keys) or by order -> code tables -> Event
 type portalParser struct {
-	headerRows
-	name    string
-	dataset string
-	times   timeReader
+	rowParser
 	entries portalTable
 	status  portalTable
 }
@@ -25,24 +22,13 @@ type portalParser struct {
 const portalDataset = "payment_portal.login"
 
 func newPaymentPortal(label string, body *conf.Body, o Options) (Parser, error) {
-	p := &portalParser{name: "payment_portal", dataset: event.DatasetPrefix + portalDataset, times: newTimeReader(nil, o),
-		headerRows: headerRows{format: csvFormat{',', '"'}, find: portalColumn, isHeader: isPortalHeader, order: newPortalHeader(portalOrder)}}
+	p := &portalParser{rowParser: newRowParser("payment_portal", portalDataset, portalOrder, portalColumn, isPortalHeader, o)}
 	p.entries, p.status = portalCodes()
 	if body == nil {
 		return p, nil
 	}
-	p.name = label
-	p.dataset = event.DatasetPrefix + readDataset(body, portalDataset)
-	p.format.delimiter = readByte(body, "delimiter", ',')
-	if t := body.Object("time"); t != nil {
-		p.times = readTimes(t, o)
-	}
-	if names := body.Strings("columns"); names != nil {
-		p.order, p.fixed = newPortalHeader(names), true
-		if p.order.known < 2 || !p.order.has(colEntry) && !p.order.has(colStatus) {
-			body.Errorf("columns", "want at least the user or time, and the entry or status, among the names; known are %s", quoteNames(portalOrder))
-		}
-	}
+	enough := func(h *header) bool { return h.known >= 2 && (h.has(colEntry) || h.has(colStatus)) }
+	p.configure(label, body, o, enough, "at least the user or time, and the entry or status,")
 	for _, t := range readCodes(body) {
 		switch t.field {
 		case "gatebook.entry.code":
@@ -57,11 +43,6 @@ func newPaymentPortal(label string, body *conf.Body, o Options) (Parser, error) 
 	body.Close()
 	return p, nil
 }
-
-func (p *portalParser) Dataset() string { return p.dataset }
-
-// Prime implements Primer.
-func (p *portalParser) Prime(source, first string) { p.prime(source, first) }
 
 func (p *portalParser) Parse(line Line, ev *event.Event) error {
 	text := trimBOM(strings.TrimSpace(line.Text))
@@ -83,8 +64,7 @@ func (p *portalParser) Parse(line Line, ev *event.Event) error {
 		switch {
 		case err != nil:
 		case kind == rowIsHeader:
-			ev.Dataset, ev.Parser, ev.Message = p.dataset, p.name, text
-			ev.Tag(tagHeader)
+			p.headerEvent(ev, text)
 			return nil
 		case kind == rowAssumed && !p.fits(&row, line.Received):
 			err = errColumns

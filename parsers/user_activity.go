@@ -16,44 +16,22 @@ import (
 // Names of values and events are taken in any spelling (names, wordsIn). What an event means follows from its words, not from a list
 // of names; a site adds its own names with codes.
 type userActivityParser struct {
-	headerRows
-	name    string
-	dataset string
-	times   timeReader
-	codes   map[string]*code // by event.code
+	rowParser
+	codes map[string]*code // by event.code
 }
 
 const userActivityDataset = "user_activity.event"
 
 func newUserActivity(label string, body *conf.Body, o Options) (Parser, error) {
-	p := &userActivityParser{name: "user_activity", dataset: event.DatasetPrefix + userActivityDataset, times: newTimeReader(nil, o),
-		headerRows: headerRows{format: csvFormat{',', '"'}, find: activityColumn, isHeader: isActivityHeader,
-			order: newHeader(activityOrder, activityColumn)}}
+	p := &userActivityParser{rowParser: newRowParser("user_activity", userActivityDataset, activityOrder, activityColumn, isActivityHeader, o)}
 	if body == nil {
 		return p, nil
 	}
-	p.name = label
-	p.dataset = event.DatasetPrefix + readDataset(body, userActivityDataset)
-	p.format.delimiter = readByte(body, "delimiter", ',')
-	if t := body.Object("time"); t != nil {
-		p.times = readTimes(t, o)
-	}
-	if columns := body.Strings("columns"); columns != nil {
-		p.order, p.fixed = newHeader(columns, activityColumn), true
-		if !hasEvent(p.order) {
-			body.Errorf("columns", "want the event among the names; known are %s", quoteNames(activityOrder))
-		}
-	}
+	p.configure(label, body, o, hasEvent, "the event")
 	p.codes = readEventCodes(body)
 	body.Close()
 	return p, nil
 }
-
-// Dataset implements Parser.
-func (p *userActivityParser) Dataset() string { return p.dataset }
-
-// Prime implements Primer.
-func (p *userActivityParser) Prime(source, first string) { p.prime(source, first) }
 
 var errActivityColumns = errors.New("the columns are not in the order time, user, event, status, ip, details and no header was read; " +
 	"name them in a parser block: columns = [...]")
@@ -75,8 +53,7 @@ func (p *userActivityParser) Parse(line Line, ev *event.Event) error {
 		case err != nil:
 			return err
 		case kind == rowIsHeader:
-			ev.Dataset, ev.Parser, ev.Message = p.dataset, p.name, text
-			ev.Tag(tagHeader)
+			p.headerEvent(ev, text)
 			return nil
 		case kind == rowAssumed && !p.fits(&row, line.Received):
 			return errActivityColumns
