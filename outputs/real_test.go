@@ -151,12 +151,6 @@ func realDeadLetters(t *testing.T, n *testkit.Node) {
 	}
 }
 
-// loseAnswer lets the next bulk request be carried out and its answer be lost; it is not carried out again before [testkit.Proxy.Off].
-func loseAnswer(p *testkit.Proxy) {
-	p.Random(1, testkit.Weighted{Fault: testkit.FaultCutBefore(), Percent: 100})
-	p.Next(testkit.FaultCutAfter())
-}
-
 // A request is carried out, its answer lost, the stream rolled over, and the request sent again.
 func realRollover(t *testing.T, n *testkit.Node) {
 	dataset := "rollover"
@@ -171,16 +165,16 @@ func realRollover(t *testing.T, n *testkit.Node) {
 	l = openLog(t, dir, fmt.Sprintf("%032x", rand.Uint64()))
 	defer l.Close()
 	l.add(buffer.Gzip, "second ", dataset, 20)
-	loseAnswer(p)
+	p.Next(testkit.FaultCutAfter())
 	out = realOutput(t, elastic.Config{Hosts: []string{p.URL()}, Gzip: true}, false)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	o := fast("es")
+	o.RetryFirst, o.RetryMost = 5*time.Second, 5*time.Second
 	r := l.reader("es")
 	go func() { done <- Run(ctx, r, out, o) }()
-	testkit.Eventually(t, time.Minute, func() bool { return n.Count(stream) == 30 })
+	testkit.Eventually(t, time.Minute, func() bool { return p.Count("cut-after") == 1 })
 	n.Must("POST", "/"+stream+"/_rollover", "", nil)
-	p.Off()
 	testkit.Eventually(t, time.Minute, func() bool { f, _ := Elastic(out); return f.Lookups >= 20 })
 	cancel()
 	if err := <-done; err != nil {
@@ -266,18 +260,17 @@ func TestElasticsearchSecurity(t *testing.T) {
 		out := realOutput(t, c, false)
 		l.add(buffer.Gzip, "first ", "noread", 5)
 		o := fast("es")
-		o.Logger = quiet()
+		o.RetryFirst, o.RetryMost, o.Logger = 5*time.Second, 5*time.Second, quiet()
 		o.Stats = &Stats{}
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		r := l.reader("es")
 		go func() { done <- Run(ctx, r, out, o) }()
 		testkit.Eventually(t, time.Minute, func() bool { return o.Stats.Figures().Delivered == 5 })
-		loseAnswer(p)
+		p.Next(testkit.FaultCutAfter())
 		l.add(buffer.Gzip, "second ", "noread", 20)
-		testkit.Eventually(t, time.Minute, func() bool { return n.Count(stream) == 25 })
+		testkit.Eventually(t, time.Minute, func() bool { return p.Count("cut-after") == 1 })
 		n.Must("POST", "/"+stream+"/_rollover", "", nil)
-		p.Off()
 		testkit.Eventually(t, time.Minute, func() bool { return o.Stats.Figures().Delivered == 25 })
 		cancel()
 		if err := <-done; err != nil {
