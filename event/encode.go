@@ -62,6 +62,30 @@ func NewEncoder(o EncoderOptions) *Encoder {
 	return w
 }
 
+// epochDigits is the length of an epoch: 128 bits in hexadecimal.
+const epochDigits = 32
+
+// SplitID takes an id of a log's own form, <epoch>-<sequence>, apart. Others are a sender's: who gave the same id twice means the same
+// record.
+func SplitID(id string) (epoch string, sequence uint64, ok bool) {
+	if len(id) < epochDigits+2 || id[epochDigits] != '-' {
+		return "", 0, false
+	}
+	for _, c := range []byte(id[:epochDigits]) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return "", 0, false
+		}
+	}
+	sequence, err := strconv.ParseUint(id[epochDigits+1:], 10, 64)
+	return id[:epochDigits], sequence, err == nil
+}
+
+// OwnID says whether an _id is of that form.
+func OwnID(id []byte) bool {
+	_, _, ok := SplitID(textOf(id))
+	return ok
+}
+
 // StreamName is the data stream of a dataset ("gatebook.<name>") in a namespace.
 func StreamName(dataset, namespace string) string { return "logs-" + dataset + "-" + namespace }
 

@@ -151,22 +151,6 @@ var idKey = []byte(`"_id":"`)
 // IDOf returns the _id that an item's action line names.
 func IDOf(item []byte) []byte { return actionField(item, idKey) }
 
-// ownID says whether an _id is of the log's own form, <epoch>-<sequence>. Others are a sender's: who gave the same id twice means the
-// same record.
-func ownID(id []byte) bool {
-	const epoch = 32
-	if len(id) < epoch+2 || id[epoch] != '-' {
-		return false
-	}
-	for i, c := range id {
-		digit := c >= '0' && c <= '9'
-		if i < epoch && !digit && (c < 'a' || c > 'f') || i > epoch && !digit {
-			return false
-		}
-	}
-	return true
-}
-
 // actionField finds a value in the action line, which is written by our own encoder: {"create":{"_index":"...","_id":"..."}}.
 func actionField(item, key []byte) []byte {
 	line := item

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/gatebook/gatebook/buffer"
+	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/outputs/elastic"
 )
 
@@ -217,7 +218,7 @@ func (o *elasticOutput) judge(r *request, b *Batch) error {
 			return err
 		}
 		item := p.Item(items, at)
-		if f.Status == http.StatusConflict && !ownID(IDOf(item)) {
+		if f.Status == http.StatusConflict && !event.OwnID(IDOf(item)) {
 			continue // a sender's id: the same record, delivered before
 		}
 		ie := ItemError{Index: index, Stream: string(StreamOf(item)), ID: string(IDOf(item)), Status: f.Status, Type: f.Type(), Reason: f.Reason()}

@@ -27,7 +27,7 @@ func TestSendersIDsAreNoCollisions(t *testing.T) {
 		from := len(b.Docs)
 		b.Docs, b.Typed = l.enc.AppendItem(b.Docs, b.Typed, &e, b.First+uint64(i))
 		b.Ends = append(b.Ends, uint32(len(b.Docs)))
-		if item := b.Docs[from:]; string(IDOf(item)) != id || string(StreamOf(item)) != stream || ownID(IDOf(item)) {
+		if item := b.Docs[from:]; string(IDOf(item)) != id || string(StreamOf(item)) != stream || event.OwnID(IDOf(item)) {
 			t.Errorf("%q is read as %q", id, IDOf(item))
 		}
 	}
@@ -64,7 +64,7 @@ func TestSendersIDsAreNoCollisions(t *testing.T) {
 func TestOwnID(t *testing.T) {
 	f := func(id string, want bool) {
 		t.Helper()
-		if got := ownID([]byte(id)); got != want {
+		if got := event.OwnID([]byte(id)); got != want {
 			t.Errorf("%s: %v", id, got)
 		}
 	}

@@ -47,6 +47,24 @@ func makeItems(first, n int) []Item {
 	return items
 }
 
+// An id that a sender made up counts no start of an agent, however much it looks like one: there are only so many.
+func TestSendersIDsAreNoEpochs(t *testing.T) {
+	s := mustOpen(t, Options{Dir: t.TempDir()})
+	items := makeItems(0, 4)
+	epoch := strings.Repeat("e", 32)
+	for i, id := range []string{"shop:" + strings.Repeat("x", 27) + "-5", strings.Repeat("E", 32) + "-5", epoch + "-" + strconv.Itoa(1<<41), epoch + "-5"} {
+		items[i].Event.ID = id
+	}
+	mustAppend(t, s, items)
+	if n := count(t, s, ""); n != 4 {
+		t.Errorf("%d rows", n)
+	}
+	var epochs int
+	if err := s.readers.QueryRow("SELECT count(*) FROM epoch").Scan(&epochs); err != nil || epochs != 1 {
+		t.Errorf("%d epochs, %v", epochs, err)
+	}
+}
+
 func mustAppend(t testing.TB, s *Store, items []Item) {
 	t.Helper()
 	if err := s.Append(context.Background(), items); err != nil {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -243,8 +242,8 @@ const (
 
 // rowID returns the id of an event's row. Ids of another form (of alerts, of other senders) become negative numbers, by hash.
 func (w *writer) rowID(ctx context.Context, id string) (int64, error) {
-	epoch, seq, ours := ownID(id)
-	if !ours {
+	epoch, seq, ours := event.SplitID(id)
+	if !ours || seq >= 1<<sequenceBits {
 		h := fnv.New64a()
 		h.Write([]byte(id))
 		return -int64(h.Sum64()>>1) - 1, nil
@@ -257,13 +256,6 @@ func (w *writer) rowID(ctx context.Context, id string) (int64, error) {
 		}
 	}
 	return n<<sequenceBits | int64(seq), nil
-}
-
-// ownID takes an id of the form <epoch>-<sequence> apart.
-func ownID(id string) (epoch string, seq uint64, ok bool) {
-	epoch, digits, _ := strings.Cut(id, "-")
-	seq, err := strconv.ParseUint(digits, 10, sequenceBits)
-	return epoch, seq, err == nil && len(epoch) == 32
 }
 
 // epoch finds or gives the number of an epoch, within the transaction of the batch.
