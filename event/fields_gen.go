@@ -2915,3 +2915,22 @@ func (e *Event) Set(id FieldID, text string) error {
 	}
 	return nil
 }
+
+// SetRaw is Set for a text that its caller knows to be JSON. ErrUnknownField where the field holds none.
+func (e *Event) SetRaw(id FieldID, raw Raw) error {
+	switch id {
+	case FieldLogSyslogStructuredData:
+		e.NeedSyslog().StructuredData = raw
+	case FieldGatebookSessionClaims:
+		e.Session.Claims = raw
+	case FieldGatebookOld:
+		e.Old = raw
+	case FieldGatebookNew:
+		e.New = raw
+	case FieldGatebookChanges:
+		e.Changes = raw
+	default:
+		return unknownField(id)
+	}
+	return nil
+}

@@ -38,7 +38,7 @@ func (p *activityLogParser) Parse(line Line, ev *event.Event) error {
 	text := trimBOM(strings.TrimSpace(line.Text))
 	row := logRow{ev: ev}
 	if strings.HasPrefix(text, "{") {
-		if err := checkJSON(text); err != nil {
+		if err := event.CheckJSON(text); err != nil {
 			return err
 		}
 		row.members(text, "")

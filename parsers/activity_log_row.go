@@ -275,7 +275,7 @@ func (r *logRow) inner() {
 
 // isContainer says that a text is a JSON object or list. What comes out of a string is checked here.
 func isContainer(s string) bool {
-	return s != "" && (s[0] == '{' || s[0] == '[') && checkJSON(s) == nil
+	return s != "" && (s[0] == '{' || s[0] == '[') && event.CheckJSON(s) == nil
 }
 
 // scalarOrJSON returns the text of a value: of an object or list its JSON, which may stand in a string.

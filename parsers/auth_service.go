@@ -83,7 +83,7 @@ func (p *authService) Parse(line Line, ev *event.Event) error {
 	if text == "" || text[0] != '{' {
 		return ErrNoMatch
 	}
-	if err := checkJSON(text); err != nil {
+	if err := event.CheckJSON(text); err != nil {
 		return err
 	}
 	r := svcRow{ev: ev}

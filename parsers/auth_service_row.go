@@ -269,7 +269,7 @@ func (r *svcRow) document(k svcKey) (doc, text string) {
 		return v, ""
 	}
 	text = plainJSON(v)
-	if text != "" && (text[0] == '{' || text[0] == '[') && checkJSON(text) == nil {
+	if text != "" && (text[0] == '{' || text[0] == '[') && event.CheckJSON(text) == nil {
 		return text, ""
 	}
 	return "", text

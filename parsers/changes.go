@@ -395,10 +395,7 @@ func storedObject(s string) event.Raw {
 	storable := storableJSON(s, maxStoredDepth)
 	switch {
 	case storable && s[0] == '{':
-		if cleanJSON(s) {
-			return event.Raw(s)
-		}
-		return event.Raw(appendClean(nil, s))
+		return cleanRaw(s)
 	case storable:
 		return event.Raw(append(appendClean([]byte(`{"value":`), s), '}'))
 	default:
@@ -409,19 +406,22 @@ func storedObject(s string) event.Raw {
 // setObject sets a field that holds an object to a text from a line: false where that is none. Elasticsearch takes nothing but objects
 // there, flat ones where it indexes them.
 func setObject(ev *event.Event, id event.FieldID, text string) bool {
-	if text == "" || text[0] != '{' || checkJSON(text) != nil {
+	if text == "" || text[0] != '{' || event.CheckJSON(text) != nil {
 		return false
+	}
+	if id.Info().Type == event.Place {
+		return ev.Set(id, text) == nil
 	}
 	var raw event.Raw
 	switch {
 	case id.Info().Type != event.Flattened:
 		raw = storedObject(text)
 	case flatJSON(text, maxFlatDepth, maxFlatPath):
-		raw = event.Raw(appendClean(nil, text))
+		raw = cleanRaw(text)
 	default:
 		raw = event.Raw(append(appendFlat([]byte(`{"value":`), text), '}'))
 	}
-	return ev.Set(id, string(raw)) == nil
+	return ev.SetRaw(id, raw) == nil
 }
 
 // storableJSON says that no object has a key twice and nothing is nested deeper than levels. Each text is scanned once a level.
@@ -462,6 +462,14 @@ func cleanJSON(s string) bool {
 		}
 	}
 	return true
+}
+
+// cleanRaw is a JSON text on one line and in UTF-8: the text itself where it is so already.
+func cleanRaw(s string) event.Raw {
+	if cleanJSON(s) {
+		return event.Raw(s)
+	}
+	return event.Raw(appendClean(nil, s))
 }
 
 // appendClean appends a JSON text on one line and in UTF-8. Within strings a checked text has no control characters.

@@ -84,7 +84,7 @@ func (p *ecsParser) Parse(line Line, ev *event.Event) error {
 	if i == len(line.Text) || line.Text[i] != '{' {
 		return ErrNoMatch
 	}
-	if err := checkJSON(line.Text); err != nil {
+	if err := event.CheckJSON(line.Text); err != nil {
 		return err
 	}
 	w := ecsWalk{p: p, ev: ev, s: line.Text, received: line.Received, trusted: line.Trusted || p.trusted, mode: ecsScan, labels: maxLabels}

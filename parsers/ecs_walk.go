@@ -460,7 +460,7 @@ func textList(s string) []string {
 	switch {
 	case s == "":
 		return nil
-	case s[0] != '[' || checkJSON(s) != nil:
+	case s[0] != '[' || event.CheckJSON(s) != nil:
 		return []string{s}
 	}
 	var out []string

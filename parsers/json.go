@@ -16,9 +16,6 @@ type jsonParser struct {
 	marks []string
 }
 
-// checkJSON says what is wrong with a text that should be JSON: event.ErrNotJSON, event.ErrTooDeep.
-func checkJSON(s string) error { return event.CheckJSON(s) }
-
 func newJSON(label string, body *conf.Body, o Options) (Parser, error) {
 	p := &jsonParser{m: newMapping("json", label, body, o, nil)}
 	p.marks = p.m.marks(`"`, `"`)
@@ -35,7 +32,7 @@ func (p *jsonParser) Parse(line Line, ev *event.Event) error {
 	if i == len(line.Text) || line.Text[i] != '{' {
 		return ErrNoMatch
 	}
-	if err := checkJSON(line.Text); err != nil {
+	if err := event.CheckJSON(line.Text); err != nil {
 		return err
 	}
 	w := jsonWalk{filling: p.m.begin(ev, line.Received), s: line.Text}

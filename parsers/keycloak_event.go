@@ -273,7 +273,7 @@ func (w *keycloakWalk) target(parts []string) {
 	}
 }
 
-func hasObject(text string) bool { return looksLikeJSON(text) && checkJSON(text) == nil }
+func hasObject(text string) bool { return looksLikeJSON(text) && event.CheckJSON(text) == nil }
 
 // state keeps the representation: what was made, or what is gone. Lists of roles are the roles given or taken.
 func (w *keycloakWalk) state() {
@@ -287,7 +287,7 @@ func (w *keycloakWalk) state() {
 		} else {
 			ev.New = storedObject(text)
 		}
-	case strings.HasPrefix(text, "[") && checkJSON(text) == nil && (ev.Action == event.RoleGrant || ev.Action == event.RoleRevoke):
+	case strings.HasPrefix(text, "[") && event.CheckJSON(text) == nil && (ev.Action == event.RoleGrant || ev.Action == event.RoleRevoke):
 		w.roles(gjson.Parse(text))
 	default:
 		labelCell(ev, "representation", text)

@@ -30,14 +30,14 @@ func (n names) find(name string) uint8 {
 	return n[string(foldName(buf[:0], name))]
 }
 
-// objectOf returns the object that a line consists of. The text has been checked (checkJSON): its values can be read without
+// objectOf returns the object that a line consists of. The text has been checked (event.CheckJSON): its values can be read without
 // further care. ErrNoMatch where it does not begin as an object does.
 func objectOf(text string) (gjson.Result, error) {
 	i := skipSpace(text, 0)
 	if i == len(text) || text[i] != '{' {
 		return gjson.Result{}, ErrNoMatch
 	}
-	if err := checkJSON(text); err != nil {
+	if err := event.CheckJSON(text); err != nil {
 		return gjson.Result{}, err
 	}
 	return gjson.Parse(text[i:]), nil

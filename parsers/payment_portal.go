@@ -50,7 +50,7 @@ func (p *portalParser) Parse(line Line, ev *event.Event) error {
 	var err error
 	switch shapeOf(text) {
 	case shapeJSON:
-		if err := checkJSON(text); err != nil {
+		if err := event.CheckJSON(text); err != nil {
 			return err
 		}
 		row.members(ev, text, 0, "", 0)

@@ -41,7 +41,7 @@ func (p *userActivityParser) Parse(line Line, ev *event.Event) error {
 	row := activityRow{ev: ev}
 	switch shapeOf(text) {
 	case shapeJSON:
-		if err := checkJSON(text); err != nil {
+		if err := event.CheckJSON(text); err != nil {
 			return err
 		}
 		row.members(text, "", "", 0)

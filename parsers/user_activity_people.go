@@ -85,7 +85,7 @@ func (p *userActivityParser) roles(row *activityRow) {
 	ev := row.ev
 	role := row.take(actRole)
 	switch {
-	case strings.HasPrefix(role, "[") && checkJSON(role) == nil:
+	case strings.HasPrefix(role, "[") && event.CheckJSON(role) == nil:
 		for i := skipSpace(role, 1); role[i] != ']'; {
 			end := valueEnd(role, i)
 			if role[i] == '"' {
@@ -145,7 +145,7 @@ func fillActivityChanges(row *activityRow) {
 }
 
 // isJSONObject says that a value is an object: members sets objects as they stand, and no text that begins so comes from elsewhere unchecked.
-func isJSONObject(s string) bool { return strings.HasPrefix(s, "{") && checkJSON(s) == nil }
+func isJSONObject(s string) bool { return strings.HasPrefix(s, "{") && event.CheckJSON(s) == nil }
 
 // orObject makes an object of what is none.
 func orObject(s string) string {

@@ -417,10 +417,7 @@ func (e *Event) Set(id FieldID, text string) error {
 		if l.Go == "" {
 			continue
 		}
-		p := "e." + l.Go
-		if l.group != "" {
-			p = "e.Need" + l.group + "()." + strings.TrimPrefix(l.Go, l.group+".")
-		}
+		p := l.place()
 		fmt.Fprintf(b, "case %s:\n", l.konst)
 		bad := fmt.Sprintf("return badValue(%s, text)", l.konst)
 		switch {
@@ -452,5 +449,21 @@ func (e *Event) Set(id FieldID, text string) error {
 			fmt.Fprintf(b, "return badValue(%s, text)\n", l.konst)
 		}
 	}
+	b.WriteString("default:\nreturn unknownField(id)\n}\nreturn nil\n}\n\n")
+	b.WriteString("// SetRaw is Set for a text that its caller knows to be JSON. ErrUnknownField where the field holds none.\n" +
+		"func (e *Event) SetRaw(id FieldID, raw Raw) error {\nswitch id {\n")
+	for _, l := range leaves {
+		if l.typ == "Raw" {
+			fmt.Fprintf(b, "case %s:\n%s = raw\n", l.konst, l.place())
+		}
+	}
 	b.WriteString("default:\nreturn unknownField(id)\n}\nreturn nil\n}\n")
+}
+
+// place is where a value is assigned: the rare group is made on first use.
+func (l *leaf) place() string {
+	if l.group == "" {
+		return "e." + l.Go
+	}
+	return "e.Need" + l.group + "()." + strings.TrimPrefix(l.Go, l.group+".")
 }
