@@ -259,9 +259,10 @@ type Notification struct{ ID, Status, Category, Body string }
 
 // Alert is gatebook.alert.
 type Alert struct {
-	ID, State, Key, Summary string
-	Revision, Count         Long
-	Events                  []string
+	ID, State, Key, Summary  string
+	Mode, By, Event, Runbook string
+	Revision, Count          Long
+	Events, Respond          []string
 }
 
 // DeadLetter is gatebook.deadletter: an item that an output refused for good.

@@ -207,16 +207,21 @@ const (
 	FieldGatebookAlertRevision           FieldID = 198 // gatebook.alert.revision
 	FieldGatebookAlertCount              FieldID = 199 // gatebook.alert.count
 	FieldGatebookAlertEvents             FieldID = 200 // gatebook.alert.events
-	FieldGatebookDeadletterOutput        FieldID = 201 // gatebook.deadletter.output
-	FieldGatebookDeadletterStream        FieldID = 202 // gatebook.deadletter.stream
-	FieldGatebookDeadletterId            FieldID = 203 // gatebook.deadletter.id
-	FieldGatebookDeadletterType          FieldID = 204 // gatebook.deadletter.type
-	FieldGatebookDeadletterReason        FieldID = 205 // gatebook.deadletter.reason
-	FieldGatebookDeadletterStatus        FieldID = 206 // gatebook.deadletter.status
+	FieldGatebookAlertMode               FieldID = 201 // gatebook.alert.mode
+	FieldGatebookAlertBy                 FieldID = 202 // gatebook.alert.by
+	FieldGatebookAlertEvent              FieldID = 203 // gatebook.alert.event
+	FieldGatebookAlertRespond            FieldID = 204 // gatebook.alert.respond
+	FieldGatebookAlertRunbook            FieldID = 205 // gatebook.alert.runbook
+	FieldGatebookDeadletterOutput        FieldID = 206 // gatebook.deadletter.output
+	FieldGatebookDeadletterStream        FieldID = 207 // gatebook.deadletter.stream
+	FieldGatebookDeadletterId            FieldID = 208 // gatebook.deadletter.id
+	FieldGatebookDeadletterType          FieldID = 209 // gatebook.deadletter.type
+	FieldGatebookDeadletterReason        FieldID = 210 // gatebook.deadletter.reason
+	FieldGatebookDeadletterStatus        FieldID = 211 // gatebook.deadletter.status
 )
 
 // FieldCount is the number of fields.
-const FieldCount = 207
+const FieldCount = 212
 
 // rare holds the groups that few events have, so that an Event never allocates them.
 type rare struct {
@@ -477,7 +482,7 @@ func (e *Event) Reset() {
 		e.Notification = nil
 	}
 	if g := e.Alert; g != nil {
-		*g = Alert{Events: g.Events[:0]}
+		*g = Alert{Events: g.Events[:0], Respond: g.Respond[:0]}
 		e.Alert = nil
 	}
 	if g := e.DeadLetter; g != nil {
@@ -1482,7 +1487,7 @@ func (w *Encoder) appendGatebook(dst []byte, e *Event) []byte {
 		dst = append(dst, ',')
 	}
 	if e.Alert != nil {
-		if e.Alert.ID != "" || e.Alert.State != "" || e.Alert.Key != "" || e.Alert.Summary != "" || e.Alert.Revision.Valid || e.Alert.Count.Valid || len(e.Alert.Events) > 0 {
+		if e.Alert.ID != "" || e.Alert.State != "" || e.Alert.Key != "" || e.Alert.Summary != "" || e.Alert.Revision.Valid || e.Alert.Count.Valid || len(e.Alert.Events) > 0 || e.Alert.Mode != "" || e.Alert.By != "" || e.Alert.Event != "" || len(e.Alert.Respond) > 0 || e.Alert.Runbook != "" {
 			dst = append(dst, `"alert":{`...)
 			if e.Alert.ID != "" {
 				dst = w.appendString(dst, FieldGatebookAlertId, `"id":"`, e.Alert.ID)
@@ -1504,6 +1509,21 @@ func (w *Encoder) appendGatebook(dst []byte, e *Event) []byte {
 			}
 			if len(e.Alert.Events) > 0 {
 				dst = w.appendStrings(append(dst, `"events":`...), FieldGatebookAlertEvents, e.Alert.Events)
+			}
+			if e.Alert.Mode != "" {
+				dst = w.appendString(dst, FieldGatebookAlertMode, `"mode":"`, e.Alert.Mode)
+			}
+			if e.Alert.By != "" {
+				dst = w.appendString(dst, FieldGatebookAlertBy, `"by":"`, e.Alert.By)
+			}
+			if e.Alert.Event != "" {
+				dst = w.appendString(dst, FieldGatebookAlertEvent, `"event":"`, e.Alert.Event)
+			}
+			if len(e.Alert.Respond) > 0 {
+				dst = w.appendStrings(append(dst, `"respond":`...), FieldGatebookAlertRespond, e.Alert.Respond)
+			}
+			if e.Alert.Runbook != "" {
+				dst = w.appendString(dst, FieldGatebookAlertRunbook, `"runbook":"`, e.Alert.Runbook)
 			}
 			dst[len(dst)-1] = '}'
 			dst = append(dst, ',')
@@ -2322,6 +2342,26 @@ func (e *Event) Get(id FieldID) Value {
 		if e.Alert != nil && len(e.Alert.Events) > 0 {
 			return Value{Kind: List, List: e.Alert.Events}
 		}
+	case FieldGatebookAlertMode:
+		if e.Alert != nil && e.Alert.Mode != "" {
+			return Value{Kind: Str, Str: e.Alert.Mode}
+		}
+	case FieldGatebookAlertBy:
+		if e.Alert != nil && e.Alert.By != "" {
+			return Value{Kind: Str, Str: e.Alert.By}
+		}
+	case FieldGatebookAlertEvent:
+		if e.Alert != nil && e.Alert.Event != "" {
+			return Value{Kind: Str, Str: e.Alert.Event}
+		}
+	case FieldGatebookAlertRespond:
+		if e.Alert != nil && len(e.Alert.Respond) > 0 {
+			return Value{Kind: List, List: e.Alert.Respond}
+		}
+	case FieldGatebookAlertRunbook:
+		if e.Alert != nil && e.Alert.Runbook != "" {
+			return Value{Kind: Str, Str: e.Alert.Runbook}
+		}
 	case FieldGatebookDeadletterOutput:
 		if e.DeadLetter != nil && e.DeadLetter.Output != "" {
 			return Value{Kind: Str, Str: e.DeadLetter.Output}
@@ -2894,6 +2934,16 @@ func (e *Event) Set(id FieldID, text string) error {
 		e.NeedAlert().Count = LongOf(n)
 	case FieldGatebookAlertEvents:
 		e.NeedAlert().Events = append(e.NeedAlert().Events, text)
+	case FieldGatebookAlertMode:
+		e.NeedAlert().Mode = text
+	case FieldGatebookAlertBy:
+		e.NeedAlert().By = text
+	case FieldGatebookAlertEvent:
+		e.NeedAlert().Event = text
+	case FieldGatebookAlertRespond:
+		e.NeedAlert().Respond = append(e.NeedAlert().Respond, text)
+	case FieldGatebookAlertRunbook:
+		e.NeedAlert().Runbook = text
 	case FieldGatebookDeadletterOutput:
 		e.NeedDeadLetter().Output = text
 	case FieldGatebookDeadletterStream:
