@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -21,8 +22,11 @@ import (
 //	contains(message, "x"), startswith(f, "x"), endswith(f, "x"), matches(f, "^a+$"), in(f, ["a", "b"]), exists(f), lower(f) == "x"
 //
 // The diagnostics name every error with its place. The file has to have passed the check of nesting depth that package conf makes.
-func FromHCL(expr hcl.Expression) (Expr, hcl.Diagnostics) {
-	var p hclParser
+func FromHCL(expr hcl.Expression) (Expr, hcl.Diagnostics) { return FromHCLIn(expr, nil) }
+
+// FromHCLIn is FromHCL with the zone of times that name none; nil is UTC.
+func FromHCLIn(expr hcl.Expression, zone *time.Location) (Expr, hcl.Diagnostics) {
+	p := hclParser{zone: zone}
 	syntax, ok := expr.(hclsyntax.Expression)
 	if !ok {
 		at := expr.Range()
@@ -32,7 +36,10 @@ func FromHCL(expr hcl.Expression) (Expr, hcl.Diagnostics) {
 	return e, p.diags
 }
 
-type hclParser struct{ diags hcl.Diagnostics }
+type hclParser struct {
+	zone  *time.Location
+	diags hcl.Diagnostics
+}
 
 func (p *hclParser) errorAt(at hcl.Range, summary, detail string) Expr {
 	p.diags = append(p.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at})
@@ -76,7 +83,7 @@ func (p *hclParser) expr(e hclsyntax.Expression) Expr {
 		if !ok {
 			return Const{}
 		}
-		if f.typ() == event.Boolean {
+		if f.Type() == event.Boolean {
 			return Compare{f, Eq, Value{Kind: event.Int, Int: 1}}
 		}
 		return p.errorAt(e.Range(), f.Name()+" alone is no condition", "compare it: "+f.Name()+` == "..."`)
@@ -164,7 +171,7 @@ func (p *hclParser) operand(e hclsyntax.Expression) (Field, bool) {
 			return Field{}, false
 		}
 		f, ok := p.operand(bare(c.Args[0]))
-		if t := f.typ(); ok && t != event.Keyword && t != event.Text {
+		if t := f.Type(); ok && t != event.Keyword && t != event.Text {
 			p.errorAt(c.Range(), fmt.Sprintf("lower() wants a text, and %s is of type %s", f.Name(), t), "")
 			return Field{}, false
 		}
@@ -180,22 +187,7 @@ func (p *hclParser) operand(e hclsyntax.Expression) (Field, bool) {
 }
 
 func (p *hclParser) field(t *hclsyntax.ScopeTraversalExpr) (Field, bool) {
-	name := ""
-	for _, step := range t.Traversal {
-		switch s := step.(type) {
-		case hcl.TraverseRoot:
-			name = s.Name
-		case hcl.TraverseAttr:
-			name += "." + s.Name
-		case hcl.TraverseIndex:
-			if s.Key.Type() != cty.String {
-				p.errorAt(t.Range(), "fields have no elements", "a comparison looks at all values of a field")
-				return Field{}, false
-			}
-			name += "." + s.Key.AsString()
-		}
-	}
-	f, err := FieldNamed(name)
+	f, err := FieldAt(t.Traversal)
 	if err != nil {
 		p.tell(t.Range(), err)
 		return Field{}, false
@@ -203,8 +195,29 @@ func (p *hclParser) field(t *hclsyntax.ScopeTraversalExpr) (Field, bool) {
 	return f, true
 }
 
-// literal reads a constant as text.
-func literal(e hclsyntax.Expression) (text string, typ cty.Type, ok bool) {
+// FieldAt is FieldNamed for a name as HCL reads it: user.name, labels["a b"]. The error is a *FieldError.
+func FieldAt(t hcl.Traversal) (Field, error) {
+	name := ""
+	for _, step := range t {
+		switch s := step.(type) {
+		case hcl.TraverseRoot:
+			name += "." + s.Name
+		case hcl.TraverseAttr:
+			name += "." + s.Name
+		case hcl.TraverseIndex:
+			if s.Key.Type() != cty.String {
+				return Field{}, wrong("a comparison looks at all values of a field", "fields have no elements")
+			}
+			name += "." + s.Key.AsString()
+		default:
+			return Field{}, wrong("a comparison looks at all values of a field", "fields have no elements")
+		}
+	}
+	return FieldNamed(strings.TrimPrefix(name, "."))
+}
+
+// Literal reads a constant as text: a text in quotes, a number, true or false; ok is false for everything else, null too.
+func Literal(e hclsyntax.Expression) (text string, typ cty.Type, ok bool) {
 	negative := false
 	if u, isUnary := bare(e).(*hclsyntax.UnaryOpExpr); isUnary && u.Op == hclsyntax.OpNegate {
 		negative, e = true, u.Val
@@ -250,13 +263,13 @@ func literal(e hclsyntax.Expression) (text string, typ cty.Type, ok bool) {
 
 // value reads a constant and holds its type against the field's.
 func (p *hclParser) value(f Field, e hclsyntax.Expression) (Value, bool) {
-	text, typ, ok := literal(e)
+	text, typ, ok := Literal(e)
 	if !ok {
 		p.errorAt(e.Range(), "want a value here: a text in quotes, a number, true, false or null", "")
 		return Value{}, false
 	}
 	want := cty.String
-	switch f.typ() {
+	switch f.Type() {
 	case event.Integer, event.Float32:
 		want = cty.Number
 	case event.Boolean:
@@ -272,10 +285,10 @@ func (p *hclParser) value(f Field, e hclsyntax.Expression) (Value, bool) {
 		case cty.Bool:
 			remedy = "write true or false, without quotes"
 		}
-		p.errorAt(e.Range(), fmt.Sprintf("%s is of type %s, and this is %s", f.Name(), f.typ(), typeName(typ)), remedy)
+		p.errorAt(e.Range(), fmt.Sprintf("%s is of type %s, and this is %s", f.Name(), f.Type(), typeName(typ)), remedy)
 		return Value{}, false
 	}
-	v, err := ValueFor(f, text, nil)
+	v, err := ValueFor(f, text, p.zone)
 	if err != nil {
 		p.tell(e.Range(), err)
 		return Value{}, false
@@ -335,7 +348,7 @@ func (p *hclParser) call(c *hclsyntax.FunctionCallExpr) Expr {
 	}
 	texts := make([]string, 0, len(args))
 	for _, a := range args[1:] {
-		text, typ, ok := literal(a)
+		text, typ, ok := Literal(a)
 		if !ok || typ != cty.String {
 			return p.errorAt(a.Range(), fmt.Sprintf("%s() wants a text in quotes here", name), "")
 		}

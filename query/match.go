@@ -96,7 +96,7 @@ func compileCompare(c Compare) func(*event.Event) bool {
 // compileNumber reads numbers, dates and booleans, of which no field has several.
 func compileNumber(c Compare) func(*event.Event) bool {
 	id, op := c.Field.ID, c.Op
-	if c.Value.Kind == event.Int && c.Field.typ() != event.Float32 {
+	if c.Value.Kind == event.Int && c.Field.Type() != event.Float32 {
 		want := c.Value.Int
 		if id == event.FieldTimestamp {
 			return func(ev *event.Event) bool { return ev.Time != 0 && ordered(op, int64(ev.Time), want) }

@@ -127,10 +127,11 @@ func (f Field) Name() string {
 	return event.Fields[f.ID].Name
 }
 
-// many tells that the field can have several values.
-func (f Field) many() bool { return f.Key != "" || event.Fields[f.ID].Array }
+// Many tells that the field can have several values.
+func (f Field) Many() bool { return f.Key != "" || event.Fields[f.ID].Array }
 
-func (f Field) typ() event.Type {
+// Type is the type of its values.
+func (f Field) Type() event.Type {
 	if f.Key != "" {
 		return event.Keyword
 	}
@@ -236,7 +237,7 @@ func squeeze(name string) string {
 
 // ValueFor reads a text as a value of the field; times without a zone are in loc.
 func ValueFor(f Field, text string, loc *time.Location) (Value, error) {
-	switch f.typ() {
+	switch f.Type() {
 	case event.Integer:
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return Value{Kind: event.Int, Int: n}, nil
@@ -329,10 +330,10 @@ func parseTime(text string, loc *time.Location) (time.Time, error) {
 
 // NewCompare checks that the comparison makes sense for the field.
 func NewCompare(f Field, op Op, v Value) (Expr, error) {
-	if op != Eq && op != Ne && f.typ() == event.IP {
+	if op != Eq && op != Ne && f.Type() == event.IP {
 		return nil, wrong("use cidr()", "addresses have no order that %s could ask for", op)
 	}
-	if op != Eq && op != Ne && f.typ() == event.Boolean {
+	if op != Eq && op != Ne && f.Type() == event.Boolean {
 		return nil, wrong("", "%s is true or false: %s does not fit", f.Name(), op)
 	}
 	return Compare{f, op, v}, nil
@@ -340,7 +341,7 @@ func NewCompare(f Field, op Op, v Value) (Expr, error) {
 
 // NewText checks that the field holds text, and compiles the pattern of Matches.
 func NewText(f Field, how How, text string) (Expr, error) {
-	if t := f.typ(); t != event.Keyword && t != event.Text {
+	if t := f.Type(); t != event.Keyword && t != event.Text {
 		return nil, wrong("", "%s is of type %s, not text: %s does not fit", f.Name(), t, how)
 	}
 	e := Text{Field: f, How: how, Text: text}
@@ -363,8 +364,8 @@ func NewText(f Field, how How, text string) (Expr, error) {
 
 // NewCIDR reads the networks; an address is the network of itself.
 func NewCIDR(f Field, networks []string) (Expr, error) {
-	if f.typ() != event.IP {
-		return nil, wrong("", "%s is of type %s, not an address", f.Name(), f.typ())
+	if f.Type() != event.IP {
+		return nil, wrong("", "%s is of type %s, not an address", f.Name(), f.Type())
 	}
 	e := CIDR{Field: f}
 	for _, n := range networks {

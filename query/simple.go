@@ -199,14 +199,14 @@ func (p *simpleParser) compare(f Field, op, value string, quoted bool) (Expr, er
 		}
 		return nil, wrong("", "null can only be asked for by = and !=")
 	}
-	if f.typ() == event.IP && strings.Contains(value, "/") && o <= Ne {
+	if f.Type() == event.IP && strings.Contains(value, "/") && o <= Ne {
 		e, err := NewCIDR(f, []string{value})
 		if err == nil && o == Ne {
 			return Not{e}, nil
 		}
 		return e, err
 	}
-	if f.typ() == event.DateTime {
+	if f.Type() == event.DateTime {
 		t, err := p.time(value)
 		if err != nil {
 			return nil, err

@@ -109,7 +109,7 @@ func (b *sqlBuilder) join(list []Expr, word, empty string, strict bool) {
 // test writes a condition on any value of the field.
 func (b *sqlBuilder) test(f Field, strict bool, on func(x string)) {
 	switch {
-	case f.many():
+	case f.Many():
 		b.add("EXISTS (SELECT 1 FROM json_each(gb_doc(doc), ?) AS v WHERE ", path(f))
 		on(converted("v.value", f))
 		b.add(")")
@@ -134,7 +134,7 @@ func source(f Field) string {
 }
 
 func converted(x string, f Field) string {
-	switch t := f.typ(); {
+	switch t := f.Type(); {
 	case t == event.IP:
 		return "gb_ip(" + x + ")"
 	case t == event.DateTime:
