@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -9,9 +10,11 @@ import (
 )
 
 // Expr is a node of a rule's expression. Trees are not changed once built. Conditions are Match, And, Or, Not, Compare, InList and Call
-// of a function that answers yes or no; terms are Field, Const, Arith, Aggregate and the other Calls.
+// of a function that answers yes or no; terms are Field, Const, Arith, Aggregate and the other Calls. Every node is a pointer (*Match,
+// *And ...), so that a node can be the key of a map; the same define is the same node in all places.
 //
-// A missing value is null: comparisons with null are false, except != (true) and == null; arithmetic and functions of null are null.
+// A missing value is null: comparisons with null are false, except != (true) and == null; arithmetic and functions of null are null, a
+// condition that is a function of null is false. A time is a number of seconds since 1970.
 type Expr interface{ Range() hcl.Range }
 
 // At is the place of an expression in its file.
@@ -51,14 +54,16 @@ type Defined struct {
 	Of   Expr
 }
 
-// Compare holds two terms against each other; what query can answer is a Match instead.
+// Compare holds two terms of one type against each other; what query can answer is a Match instead. Texts and truth values have no order:
+// Op is Eq or Ne. == null has a Const of nil as its Right. Letter case does not matter where Folds holds for either side; a Const is in
+// lower case then.
 type Compare struct {
 	At
 	Op          query.Op
 	Left, Right Expr
 }
 
-// InList tells whether a term is in a list.
+// InList tells whether a term is in a list; of a Field with several values, which is always FromEvent, whether any of them is.
 type InList struct {
 	At
 	Term Expr
@@ -74,7 +79,8 @@ const (
 	FromPrev  From = -2
 )
 
-// Field is a field of an event as a term. Addresses are compared as such, texts as query does.
+// Field is a field of an event as a term. Addresses are compared as such, texts as query does. It has one value, except in InList and in
+// templates; of several labels with one key it is the first.
 type Field struct {
 	At
 	From  From
@@ -97,11 +103,13 @@ type Arith struct {
 // Call is a function of terms:
 //
 //	cidr(address, net...) contains(text, part) startswith endswith matches(text, pattern) exists(term)      conditions
+//	                                     net and pattern are Consts that were checked
 //	outside("mon-fri 07:00-19:00", "Europe/Berlin") within(...)   of the time of the event                   conditions
 //	lower(text) hour("zone") weekday("zone") domain_of(text) coalesce(term...)                                terms
 //
 // hour is 0 to 23, weekday 0 (Sunday) to 6, of the time of the event; the zone may be left out and is the config's then. domain_of is what stands
-// behind the last '@', else the host's name less its first label.
+// behind the last '@', else the host's name less its first label, in lower case. Where Folds holds for the first argument letter case does
+// not matter to contains, startswith, endswith and matches either.
 type Call struct {
 	At
 	Name  string
@@ -142,5 +150,73 @@ type Aggregate struct {
 	Quantile float64
 }
 
-// Value is a value of an expression: nil for null, else string, float64 or bool.
+// Value is a value of an expression: nil for null, else string (an address in its shortest form too), float64 or bool.
 type Value any
+
+// Walk calls f for a node and what it is made of, the node first: conditions, terms, what defines stand for. Where f returns false it does not
+// descend. A nil e is nothing.
+func Walk(e Expr, f func(Expr) bool) {
+	if e == nil || !f(e) {
+		return
+	}
+	switch e := e.(type) {
+	case *And:
+		walkAll(e.Of, f)
+	case *Or:
+		walkAll(e.Of, f)
+	case *Not:
+		Walk(e.Of, f)
+	case *Defined:
+		Walk(e.Of, f)
+	case *Compare:
+		Walk(e.Left, f)
+		Walk(e.Right, f)
+	case *InList:
+		Walk(e.Term, f)
+	case *Arith:
+		Walk(e.Left, f)
+		Walk(e.Right, f)
+	case *Call:
+		walkAll(e.Args, f)
+	case *Aggregate:
+		walkAll(e.Terms, f)
+		Walk(e.Cond, f)
+	}
+}
+
+func walkAll(list []Expr, f func(Expr) bool) {
+	for _, e := range list {
+		Walk(e, f)
+	}
+}
+
+// EventAlone tells whether one event answers the expression: it refers to no preceding event, no step and no aggregate.
+func EventAlone(e Expr) bool {
+	alone := true
+	Walk(e, func(e Expr) bool {
+		switch e := e.(type) {
+		case *Aggregate:
+			alone = false
+		case *Field:
+			alone = alone && e.From == FromEvent
+		}
+		return alone
+	})
+	return alone
+}
+
+// Folds tells whether letter case does not matter to a term: user names and e-mail addresses, lower(), domain_of(), and coalesce() of such.
+func Folds(e Expr) bool {
+	switch e := e.(type) {
+	case *Field:
+		return e.Field.Fold
+	case *Call:
+		switch e.Name {
+		case "lower", "domain_of":
+			return true
+		case "coalesce":
+			return slices.ContainsFunc(e.Args, Folds)
+		}
+	}
+	return false
+}
