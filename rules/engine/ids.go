@@ -16,6 +16,7 @@ type ids struct {
 	number  map[string]eventID
 	next    uint64
 	size    int64 // bytes of foreign ids
+	swept   int64 // size after keep
 }
 
 const (
@@ -60,7 +61,7 @@ func (t *ids) other(id string) eventID {
 	n := eventID(foreignEpoch<<sequenceBits | t.next&(1<<sequenceBits-1))
 	id = strings.Clone(id)
 	t.foreign[n], t.number[id] = id, n
-	t.size += int64(2*len(id)) + 96
+	t.size += foreignBytes(id)
 	return n
 }
 
@@ -97,7 +98,9 @@ func (t *ids) keep(used map[eventID]struct{}) {
 		if _, ok := used[n]; !ok {
 			delete(t.foreign, n)
 			delete(t.number, id)
-			t.size -= int64(2*len(id)) + 96
+			t.size -= foreignBytes(id)
 		}
 	}
 }
+
+func foreignBytes(id string) int64 { return int64(len(id)) + 120 }
