@@ -116,6 +116,9 @@ func reuse(buf []byte) []byte {
 // Appended returns when the block was appended.
 func (b *Block) Appended() time.Time { return time.Unix(0, b.created) }
 
+// Pos returns where the block stands in the log.
+func (b *Block) Pos() Pos { return Pos{b.seg, b.off} }
+
 // Size returns the block's bytes on disk.
 func (b *Block) Size() int64 { return b.hdr.size() }
 

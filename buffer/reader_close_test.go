@@ -44,3 +44,36 @@ func TestReaderCloseAndOpenAgain(t *testing.T) {
 	}
 	wantSeqs(t, drain(t, r), []uint64{first + 3, first + 4, first + 5})
 }
+
+// A reader that settles by place, long after it released the blocks, goes on behind them.
+func TestSettleAtPlace(t *testing.T) {
+	l := mustOpen(t, testOptions(fsx.NewMem()))
+	defer l.Close()
+	r := mustReader(t, l, "rules", ReaderOptions{Required: true})
+	first := put(t, l, 2, 10)
+	put(t, l, 2, 10)
+	put(t, l, 1, 10)
+	if err := l.Sync(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var places []Pos
+	for {
+		b, ok, err := r.TryNext()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		places = append(places, b.Pos())
+		b.Release()
+	}
+	for _, p := range places[:len(places)-1] {
+		r.SettleAt(p)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r = mustReader(t, l, "rules", ReaderOptions{Required: true})
+	wantSeqs(t, drain(t, r), []uint64{first + 4})
+}

@@ -69,11 +69,15 @@ func (r *Reader) sortedOutstanding() []outBlock {
 
 // Settle says that all items of b are dealt with except the outstanding ones, which stay so until SettleItems.
 // Blocks may be settled in any order.
-func (r *Reader) Settle(b *Block, outstanding []uint64) {
+func (r *Reader) Settle(b *Block, outstanding []uint64) { r.settleAt(b.Pos(), outstanding) }
+
+// SettleAt is Settle for a block that was released long ago, by its place, with nothing outstanding.
+func (r *Reader) SettleAt(p Pos) { r.settleAt(p, nil) }
+
+func (r *Reader) settleAt(p Pos, outstanding []uint64) {
 	l := r.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := Pos{b.seg, b.off}
 	i, ok := slices.BinarySearchFunc(r.inflight, p, func(f flight, p Pos) int {
 		if f.pos.before(p) {
 			return -1
