@@ -94,7 +94,11 @@ func (p *hclParser) expr(e hclsyntax.Expression) Expr {
 var hclOps = map[*hclsyntax.Operation]Op{hclsyntax.OpEqual: Eq, hclsyntax.OpNotEqual: Ne, hclsyntax.OpLessThan: Lt,
 	hclsyntax.OpLessThanOrEqual: Le, hclsyntax.OpGreaterThan: Gt, hclsyntax.OpGreaterThanOrEqual: Ge}
 
-var mirrored = [...]Op{Eq: Eq, Ne: Ne, Lt: Gt, Le: Ge, Gt: Lt, Ge: Le}
+// OpOf is the comparison that an operator of HCL stands for; ok is false for other operators.
+func OpOf(o *hclsyntax.Operation) (op Op, ok bool) {
+	op, ok = hclOps[o]
+	return op, ok
+}
 
 func (p *hclParser) binary(e *hclsyntax.BinaryOpExpr) Expr {
 	switch e.Op {
@@ -103,13 +107,13 @@ func (p *hclParser) binary(e *hclsyntax.BinaryOpExpr) Expr {
 	case hclsyntax.OpLogicalOr:
 		return Or{p.operands(e, e.Op, nil)}
 	}
-	op, ok := hclOps[e.Op]
+	op, ok := OpOf(e.Op)
 	if !ok {
 		return p.errorAt(e.Range(), "arithmetic is not available here", "a name with a dash needs labels[\"a-b\"]")
 	}
 	left, right := bare(e.LHS), bare(e.RHS)
 	if !isField(left) && isField(right) {
-		left, right, op = right, left, mirrored[op]
+		left, right, op = right, left, op.Mirrored()
 	}
 	f, ok := p.operand(left)
 	if !ok {
@@ -246,7 +250,7 @@ func Literal(e hclsyntax.Expression) (text string, typ cty.Type, ok bool) {
 		return strconv.FormatBool(v.True()), cty.Bool, !negative
 	case v.Type() == cty.Number:
 		n := v.AsBigFloat()
-		if n.MantExp(nil) > 1024 {
+		if exp := n.MantExp(nil); exp > 1024 || exp < -1100 { // writing one of very many digits takes very long
 			return "", cty.NilType, false
 		}
 		text = n.Text('g', 40)

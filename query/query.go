@@ -97,6 +97,11 @@ var opNames = [...]string{"==", "!=", "<", "<=", ">", ">="}
 
 func (o Op) String() string { return opNames[o] }
 
+var mirrored = [...]Op{Eq: Eq, Ne: Ne, Lt: Gt, Le: Ge, Gt: Lt, Ge: Le}
+
+// Mirrored is the comparison with its sides exchanged.
+func (o Op) Mirrored() Op { return mirrored[o] }
+
 // How is the way Text looks.
 type How uint8
 

@@ -116,6 +116,7 @@ func TestHCLErrorsPointAtTheWord(t *testing.T) {
 	f(`user.name < null`, `user.name < null: null can only be asked for by == and !=; `)
 	f(`event.severity + 1 == 2`, `event.severity + 1: want a field here; write FIELD == "value"`)
 	f(`"text"`, `"text": this is no condition; write FIELD == "value", joined by && and ||`)
+	f(`event.risk_score > 1e-99999999`, `1e-99999999: want a value here: a text in quotes, a number, true, false or null; `)
 	f(`time > "yesterday"`, `"yesterday": @timestamp is a time, and "yesterday" is none; write "2026-11-22T10:15:32Z" or "2026-11-22"`)
 }
 
