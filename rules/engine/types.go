@@ -76,8 +76,11 @@ type scene struct {
 	prev  *memo // nil: none is known
 	steps []*memo
 	key   key
-	// aggregate works out program.aggregates[n] for the key; null where not enough is known.
+	// aggregate works out program.aggregates[n] for the key; null where not enough is known. nil: nothing is.
 	aggregate func(n int) value
+
+	ev      *event.Event // while the event itself is read: enter and fill
+	scratch []byte       // what texts made on the way may point into
 }
 
 type (
@@ -94,7 +97,7 @@ type program struct {
 
 	conditions []func(*event.Event) bool // on the event alone, by bit
 	enter      func(*event.Event) uint64 // bits of the conditions that hold; 0: the event is nothing to the rule
-	fill       func(*event.Event, *item) // sets values, keys and (ordered) about
+	fill       func(*event.Event, *item) // sets values and keys; bits have to be there
 	slots      int
 	remembered []bool // slots that prev or a step is asked for: what a memo keeps
 
@@ -112,6 +115,11 @@ type program struct {
 	prevNeeds  []int // slots that must not be null for an event to be somebody's prev
 	sessionID  int   // slot of Session.ID, -1 where there is none
 	sessionBy  int   // slot of source.ip where sessionID is -1
+
+	excepted uint64    // events that a filter took, counted by enter
+	vetoed   uint64    // firings that a veto stopped, counted by the machine
+	hash     hasher    // of this program: tuple
+	compiler *compiler // knows the rule's expressions by their text: inspect
 }
 
 // step is a compiled step of a sequence.
