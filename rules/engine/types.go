@@ -114,7 +114,7 @@ type program struct {
 	usesPrev   bool  // fire, a veto or the title asks for prev: the history keeps the preceding event
 	prevNeeds  []int // slots that must not be null for an event to be somebody's prev
 	sessionID  int   // slot of Session.ID, -1 where there is none
-	sessionBy  int   // slot of source.ip where sessionID is -1
+	sessionBy  int   // of sessions: slot of source.ip, which tells where no id does; else -1
 
 	excepted uint64    // events that a filter took, counted by enter
 	vetoed   uint64    // firings that a veto stopped, counted by the machine

@@ -1,0 +1,579 @@
+package engine
+
+import (
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/query"
+	"github.com/gatebook/gatebook/rules"
+)
+
+// An expression is compiled for one of two readers. alone: scene.ev is the event itself, at its arrival. Else the event is an item: parts that
+// concern the event alone are its bits and values, and prev, steps and aggregates are there.
+
+// bit numbers a condition on the event alone.
+func (c *compiler) bit(e rules.Expr) (int, error) {
+	text := rules.Canonical(e)
+	if n, ok := c.bits[text]; ok {
+		return n, nil
+	}
+	if c.frozen {
+		return 0, wrongAt(e, "not among the conditions of the rule")
+	}
+	n := len(c.p.conditions)
+	if n == maxConditions {
+		return 0, wrongAt(e, "the rule has more than %d different conditions on one event; join some of them, or use a list", maxConditions)
+	}
+	f, err := c.ofEvent(e)
+	if err != nil {
+		return 0, err
+	}
+	c.p.conditions = append(c.p.conditions, f)
+	c.bits[text] = n
+	return n, nil
+}
+
+// slot numbers a term of the event alone.
+func (c *compiler) slot(e rules.Expr) (int, error) {
+	return c.slotOf(rules.Canonical(e), e, func() (term, error) { return c.term(e, true) })
+}
+
+func (c *compiler) slotOf(name string, e rules.Expr, make func() (term, error)) (int, error) {
+	if n, ok := c.slots[name]; ok {
+		return n, nil
+	}
+	if c.frozen {
+		return 0, wrongAt(e, "not among the terms of the rule")
+	}
+	t, err := make()
+	if err != nil {
+		return 0, err
+	}
+	n := len(c.getters)
+	c.getters, c.p.remembered = append(c.getters, t), append(c.p.remembered, false)
+	c.slots[name] = n
+	return n, nil
+}
+
+// ofEvent compiles a condition on the event alone.
+func (c *compiler) ofEvent(e rules.Expr) (func(*event.Event) bool, error) {
+	if q, ok := asQuery(e); ok {
+		return query.Compile(q), nil
+	}
+	switch e := e.(type) {
+	case *rules.Defined:
+		return c.ofEvent(e.Of)
+	case *rules.Not:
+		f, err := c.ofEvent(e.Of)
+		return func(ev *event.Event) bool { return !f(ev) }, err
+	case *rules.And:
+		fs, err := c.eachOfEvent(e.Of)
+		return func(ev *event.Event) bool {
+			for _, f := range fs {
+				if !f(ev) {
+					return false
+				}
+			}
+			return true
+		}, err
+	case *rules.Or:
+		fs, err := c.eachOfEvent(e.Of)
+		return func(ev *event.Event) bool {
+			for _, f := range fs {
+				if f(ev) {
+					return true
+				}
+			}
+			return false
+		}, err
+	}
+	f, err := c.condition(e, true)
+	s := &c.asking
+	return func(ev *event.Event) bool {
+		s.ev, s.scratch = ev, s.scratch[:0]
+		return f(s)
+	}, err
+}
+
+func (c *compiler) eachOfEvent(list []rules.Expr) ([]func(*event.Event) bool, error) {
+	fs := make([]func(*event.Event) bool, len(list))
+	for i, e := range list {
+		var err error
+		if fs[i], err = c.ofEvent(e); err != nil {
+			return nil, err
+		}
+	}
+	return fs, nil
+}
+
+// asQuery is a condition as a query, where all of it is one.
+func asQuery(e rules.Expr) (query.Expr, bool) {
+	each := func(list []rules.Expr) ([]query.Expr, bool) {
+		out := make([]query.Expr, len(list))
+		for i, e := range list {
+			var ok bool
+			if out[i], ok = asQuery(e); !ok {
+				return nil, false
+			}
+		}
+		return out, true
+	}
+	switch e := e.(type) {
+	case *rules.Match:
+		return e.Of, true
+	case *rules.Defined:
+		return asQuery(e.Of)
+	case *rules.Not:
+		q, ok := asQuery(e.Of)
+		return query.Not{Of: q}, ok
+	case *rules.And:
+		list, ok := each(e.Of)
+		return query.And{Of: list}, ok
+	case *rules.Or:
+		list, ok := each(e.Of)
+		return query.Or{Of: list}, ok
+	}
+	return nil, false
+}
+
+// top compiles a condition that machines ask.
+func (c *compiler) top(e rules.Expr) (condition, error) {
+	f, err := c.condition(e, false)
+	return func(s *scene) bool {
+		s.scratch = s.scratch[:0]
+		return f(s)
+	}, err
+}
+
+func (c *compiler) condition(e rules.Expr, alone bool) (condition, error) {
+	if constant, ok := e.(*rules.Const); ok {
+		yes := constant.Value == true
+		return func(*scene) bool { return yes }, nil
+	}
+	if !alone && rules.EventAlone(e) {
+		n, err := c.bit(e)
+		mask := uint64(1) << n
+		return func(s *scene) bool { return s.now != nil && s.now.bits&mask != 0 }, err
+	}
+	switch e := e.(type) {
+	case *rules.Defined:
+		return c.condition(e.Of, alone)
+	case *rules.Match:
+		f := query.Compile(e.Of)
+		return func(s *scene) bool { return f(s.ev) }, nil
+	case *rules.Not:
+		f, err := c.condition(e.Of, alone)
+		return func(s *scene) bool { return !f(s) }, err
+	case *rules.And:
+		fs, err := c.each(e.Of, alone, func(list []rules.Expr) rules.Expr { return &rules.And{At: e.At, Of: list} })
+		return allHold(fs), err
+	case *rules.Or:
+		fs, err := c.each(e.Of, alone, func(list []rules.Expr) rules.Expr { return &rules.Or{At: e.At, Of: list} })
+		return anyHolds(fs), err
+	case *rules.Compare:
+		return c.comparison(e, alone)
+	case *rules.InList:
+		return c.inList(e, alone)
+	case *rules.Call:
+		return c.callCondition(e, alone)
+	}
+	t, err := c.term(e, alone) // first_seen, a field of true or false
+	return func(s *scene) bool {
+		v := t(s)
+		return v.kind == boolean && v.number != 0
+	}, err
+}
+
+// each compiles the parts of && or ||; those on the event alone together, as one bit.
+func (c *compiler) each(list []rules.Expr, alone bool, join func([]rules.Expr) rules.Expr) ([]condition, error) {
+	if !alone {
+		list = togetherAlone(list, join)
+	}
+	fs := make([]condition, len(list))
+	for i, e := range list {
+		var err error
+		if fs[i], err = c.condition(e, alone); err != nil {
+			return nil, err
+		}
+	}
+	return fs, nil
+}
+
+func togetherAlone(list []rules.Expr, join func([]rules.Expr) rules.Expr) []rules.Expr {
+	var mine, others []rules.Expr
+	for _, e := range list {
+		if rules.EventAlone(e) {
+			mine = append(mine, e)
+		} else {
+			others = append(others, e)
+		}
+	}
+	switch len(mine) {
+	case 0:
+		return others
+	case 1:
+		return append(mine, others...)
+	}
+	return append([]rules.Expr{join(mine)}, others...)
+}
+
+func allHold(fs []condition) condition {
+	return func(s *scene) bool {
+		for _, f := range fs {
+			if !f(s) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func anyHolds(fs []condition) condition {
+	return func(s *scene) bool {
+		for _, f := range fs {
+			if f(s) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func isNull(e rules.Expr) bool {
+	constant, ok := e.(*rules.Const)
+	return ok && constant.Value == nil
+}
+
+func (c *compiler) comparison(e *rules.Compare, alone bool) (condition, error) {
+	left, right := e.Left, e.Right
+	if isNull(left) {
+		left, right = right, left
+	}
+	if isNull(right) {
+		defer c.notNeeded()()
+		t, err := c.term(left, alone)
+		want := e.Op == query.Eq
+		return func(s *scene) bool { return (t(s).kind == null) == want }, err
+	}
+	a, err := c.term(e.Left, alone)
+	if err != nil {
+		return nil, err
+	}
+	b, err := c.term(e.Right, alone)
+	op, fold := e.Op, rules.Folds(e.Left) || rules.Folds(e.Right)
+	return func(s *scene) bool { return compareValues(op, a(s), b(s), fold) }, err
+}
+
+// notNeeded lets terms be asked of prev that it need not have.
+func (c *compiler) notNeeded() (end func()) {
+	needs := c.needs
+	c.needs = nil
+	return func() { c.needs = needs }
+}
+
+func (c *compiler) inList(e *rules.InList, alone bool) (condition, error) {
+	list := e.List
+	if f, ok := e.Term.(*rules.Field); ok && alone && severalValues(f.Field) {
+		each := everyValue(f.Field)
+		return func(s *scene) bool { return each(s, list.Contains) }, nil
+	}
+	t, err := c.term(e.Term, alone)
+	return func(s *scene) bool {
+		v := t(s)
+		return v.kind != null && list.Contains(s.render(v))
+	}, err
+}
+
+func (c *compiler) callCondition(e *rules.Call, alone bool) (condition, error) {
+	switch e.Name {
+	case "outside", "within":
+		return c.hours(e)
+	case "exists":
+		defer c.notNeeded()()
+		t, err := c.term(e.Args[0], alone)
+		return func(s *scene) bool { return t(s).kind != null }, err
+	}
+	t, err := c.term(e.Args[0], alone)
+	if err != nil {
+		return nil, err
+	}
+	switch e.Name {
+	case "cidr":
+		return inNetworks(e, t)
+	case "matches":
+		return matching(e, t)
+	case "contains", "startswith", "endswith":
+		part, err := c.term(e.Args[1], alone)
+		test, fold := textTests[e.Name], rules.Folds(e.Args[0])
+		return func(s *scene) bool {
+			a, b := t(s), part(s)
+			if a.kind == null || b.kind == null {
+				return false
+			}
+			in, what := s.render(a), s.render(b)
+			if fold {
+				in, what = s.lower(in), s.lower(what)
+			}
+			return test(in, what)
+		}, err
+	}
+	return nil, wrongAt(e, "%s() is no condition", e.Name)
+}
+
+func (c *compiler) hours(e *rules.Call) (condition, error) {
+	if e.Hours == nil {
+		return nil, wrongAt(e, "%s() has no hours", e.Name)
+	}
+	hours, want := *e.Hours, e.Name == "within"
+	if hours.Zone == nil {
+		hours.Zone = c.o.Zone
+	}
+	return func(s *scene) bool { return s.ev.Time != 0 && hours.Within(s.ev.Time.Std()) == want }, nil
+}
+
+func constantText(e rules.Expr) (string, bool) {
+	constant, ok := e.(*rules.Const)
+	if !ok {
+		return "", false
+	}
+	t, ok := constant.Value.(string)
+	return t, ok
+}
+
+func inNetworks(e *rules.Call, t term) (condition, error) {
+	networks := make([]string, 0, len(e.Args))
+	for _, arg := range e.Args[1:] {
+		n, ok := constantText(arg)
+		if !ok {
+			return nil, wrongAt(arg, "cidr() wants networks as texts")
+		}
+		networks = append(networks, n)
+	}
+	made, err := query.NewCIDR(query.Field{ID: event.FieldSourceIp}, networks)
+	if err != nil {
+		return nil, wrongAt(e, "%w", err)
+	}
+	prefixes := made.(query.CIDR).Networks
+	return func(s *scene) bool {
+		v := t(s)
+		return v.kind == text && inAny(prefixes, v.text)
+	}, nil
+}
+
+func matching(e *rules.Call, t term) (condition, error) {
+	pattern, ok := constantText(e.Args[1])
+	if !ok {
+		return nil, wrongAt(e, "matches() wants a pattern as a text")
+	}
+	if rules.Folds(e.Args[0]) {
+		pattern = "(?i)" + pattern
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, wrongAt(e, "read pattern: %w", err)
+	}
+	return func(s *scene) bool {
+		v := t(s)
+		return v.kind != null && re.MatchString(s.render(v))
+	}, nil
+}
+
+func (c *compiler) term(e rules.Expr, alone bool) (term, error) {
+	if constant, ok := e.(*rules.Const); ok {
+		v, err := constantValue(constant)
+		return func(*scene) value { return v }, err
+	}
+	if n, ok := constantNumber(e); ok {
+		return func(*scene) value { return value{kind: number, number: n} }, nil
+	}
+	if !alone && rules.EventAlone(e) {
+		n, err := c.slot(e)
+		return func(s *scene) value { return s.now.slot(n) }, err
+	}
+	switch e := e.(type) {
+	case *rules.Defined:
+		return c.term(e.Of, alone)
+	case *rules.Field:
+		if e.From == rules.FromEvent {
+			return fieldTerm(e.Field), nil
+		}
+		return c.remembered(e)
+	case *rules.Arith:
+		a, err := c.term(e.Left, alone)
+		if err != nil {
+			return nil, err
+		}
+		b, err := c.term(e.Right, alone)
+		op := e.Op
+		return func(s *scene) value { return arithmetic(op, a(s), b(s)) }, err
+	case *rules.Aggregate:
+		return c.aggregate(e)
+	case *rules.Call:
+		if !isConditionCall(e.Name) {
+			return c.callTerm(e, alone)
+		}
+	}
+	f, err := c.condition(e, alone)
+	return func(s *scene) value { return truth(f(s)) }, err
+}
+
+func isConditionCall(name string) bool {
+	return slices.Contains([]string{"cidr", "contains", "startswith", "endswith", "matches", "exists", "outside", "within"}, name)
+}
+
+func constantValue(e *rules.Const) (value, error) {
+	switch v := e.Value.(type) {
+	case nil:
+		return value{}, nil
+	case string:
+		return value{kind: text, text: v}, nil
+	case float64:
+		return value{kind: number, number: v}, nil
+	case bool:
+		return truth(v), nil
+	}
+	return value{}, wrongAt(e, "a value of type %T", e.Value)
+}
+
+// remembered reads a field of the preceding event or of a step.
+func (c *compiler) remembered(e *rules.Field) (term, error) {
+	n, err := c.slot(&rules.Field{At: e.At, From: rules.FromEvent, Field: e.Field})
+	if err != nil {
+		return nil, err
+	}
+	c.p.remembered[n] = true
+	if e.From == rules.FromPrev {
+		c.needsPrev(n)
+		return func(s *scene) value { return s.prev.slot(n) }, nil
+	}
+	step := int(e.From)
+	return func(s *scene) value {
+		if step >= len(s.steps) {
+			return value{}
+		}
+		return s.steps[step].slot(n)
+	}, nil
+}
+
+func (c *compiler) needsPrev(slot int) {
+	c.p.usesPrev = true
+	if c.needs != nil {
+		c.needs[slot] = true
+	}
+}
+
+func (c *compiler) callTerm(e *rules.Call, alone bool) (term, error) {
+	switch e.Name {
+	case "hour", "weekday":
+		zone, hour := e.Zone, e.Name == "hour"
+		if zone == nil {
+			zone = c.o.Zone
+		}
+		return func(s *scene) value { return clockValue(s.ev.Time, zone, hour) }, nil
+	case "coalesce":
+		defer c.notNeeded()()
+	}
+	ts := make([]term, len(e.Args))
+	for i, arg := range e.Args {
+		var err error
+		if ts[i], err = c.term(arg, alone); err != nil {
+			return nil, err
+		}
+	}
+	switch e.Name {
+	case "coalesce":
+		return func(s *scene) value {
+			for _, t := range ts {
+				if v := t(s); v.kind != null {
+					return v
+				}
+			}
+			return value{}
+		}, nil
+	case "lower":
+		t := ts[0]
+		return func(s *scene) value {
+			v := t(s)
+			v.text = s.lower(v.text)
+			return v
+		}, nil
+	case "domain_of":
+		t := ts[0]
+		return func(s *scene) value { return s.domainOf(t(s)) }, nil
+	}
+	return nil, wrongAt(e, "%s() is no term", e.Name)
+}
+
+func clockValue(at event.Time, zone *time.Location, hour bool) value {
+	if at == 0 {
+		return value{}
+	}
+	t := at.Std().In(zone)
+	if hour {
+		return value{kind: number, number: float64(t.Hour())}
+	}
+	return value{kind: number, number: float64(t.Weekday())}
+}
+
+// aggregate numbers an aggregate; those of prev alone are worked out here.
+func (c *compiler) aggregate(e *rules.Aggregate) (term, error) {
+	switch e.Kind {
+	case rules.Since:
+		c.p.usesPrev = true
+		return func(s *scene) value {
+			if s.now == nil || s.prev == nil {
+				return value{}
+			}
+			return value{kind: number, number: float64(s.now.time-s.prev.time) / 1e9}
+		}, nil
+	case rules.GapKM, rules.SpeedKMH:
+		n, err := c.slotOf("place", e, func() (term, error) { return placeOf, nil })
+		if err != nil {
+			return nil, err
+		}
+		c.p.remembered[n] = true
+		c.needsPrev(n)
+		speed := e.Kind == rules.SpeedKMH
+		return func(s *scene) value { return travel(s, n, speed) }, nil
+	}
+	n, err := c.numberOf(e)
+	if c.used != nil {
+		c.used[n] = true
+	}
+	return func(s *scene) value {
+		if s.aggregate == nil {
+			return value{}
+		}
+		return s.aggregate(n)
+	}, err
+}
+
+func (c *compiler) numberOf(e *rules.Aggregate) (int, error) {
+	text := rules.Canonical(e)
+	if n, ok := c.aggs[text]; ok {
+		return n, nil
+	}
+	if c.frozen {
+		return 0, wrongAt(e, "not among the aggregates of the rule")
+	}
+	a := aggregate{kind: e.Kind, horizon: e.Horizon, slot: e.Slot, quantile: e.Quantile, number: len(c.p.aggregates)}
+	for _, t := range e.Terms {
+		n, err := c.slot(t)
+		if err != nil {
+			return 0, err
+		}
+		a.terms = append(a.terms, n)
+	}
+	if e.Cond != nil {
+		n, err := c.bit(e.Cond)
+		if err != nil {
+			return 0, err
+		}
+		a.bit = 1 << n
+	}
+	c.p.aggregates = append(c.p.aggregates, a)
+	c.aggs[text] = a.number
+	return a.number, nil
+}
