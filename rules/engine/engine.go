@@ -146,7 +146,7 @@ func New(o Options) (*Engine, error) {
 	e.clock.init(o)
 	e.order.names = e.names
 	e.episodes.init(e)
-	e.memory = newHistory(o.Disk)
+	e.memory = newHistory(o.Disk, e.names)
 	e.memory.unreadable = e.historyUnreadable
 	if err := e.build(o.Rules); err != nil {
 		return nil, err

@@ -66,7 +66,7 @@ func (e *Engine) restore() error {
 		fresh := e.options
 		fresh.Disk = nil
 		names := newIDs()
-		e.names, e.order = names, reorder{names: names}
+		e.names, e.memory.ids, e.order = names, names, reorder{names: names}
 		e.clock.init(fresh)
 		e.episodes.init(e)
 		return nil
