@@ -10,12 +10,11 @@ import (
 	"github.com/gatebook/gatebook/query"
 )
 
-// canonical is what an expression means, as text: two that mean different things have different texts. Places, layout, parentheses without
-// influence and whether a define was used are no part of it; lists are named, and steps numbered.
-func canonical(e Expr) string { return printer{}.text(e) }
+// Canonical is what an expression means, as text: two that mean different things have different texts. Places, layout, parentheses without
+// influence and whether a define was used are no part of it; lists are named, and steps numbered. A nil e is "".
+func Canonical(e Expr) string { return printer{}.text(e) }
 
-// Canonical is what an expression means, as text: two that mean different things have different texts.
-func Canonical(e Expr) string { return canonical(e) }
+func canonical(e Expr) string { return Canonical(e) }
 
 // printer writes expressions; with the names of steps it does so for people.
 type printer struct{ steps []string }

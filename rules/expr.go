@@ -109,7 +109,7 @@ type Arith struct {
 //
 // hour is 0 to 23, weekday 0 (Sunday) to 6, of the time of the event; the zone may be left out and is the config's then. domain_of is what stands
 // behind the last '@', else the host's name less its first label, in lower case. Where Folds holds for the first argument letter case does
-// not matter to contains, startswith, endswith and matches either.
+// not matter to contains, startswith, endswith and matches either; a Const as the part is in lower case then.
 type Call struct {
 	At
 	Name  string

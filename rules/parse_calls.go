@@ -169,13 +169,9 @@ func (x *exprReader) textual(e *hclsyntax.FunctionCallExpr) Expr {
 	case e.Name == "matches" && !constant:
 		return x.fail(r.Range(), "the pattern of matches() has to be a constant", "write "+functionNamed(e.Name).example)
 	case e.Name == "matches":
-		if Folds(l) {
-			part = "(?i)" + part
-		}
 		if _, err := regexp.Compile(part); err != nil {
 			return x.fail(r.Range(), fmt.Sprintf("%q is not a regular expression: %v", part, err), "the syntax is RE2's")
 		}
-		r = &Const{At{r.Range()}, part}
 	case constant && Folds(l):
 		r = &Const{At{r.Range()}, strings.ToLower(part)}
 	}
@@ -224,11 +220,13 @@ func (x *exprReader) among(e *hclsyntax.FunctionCallExpr, term hclsyntax.Express
 	for _, v := range values.Exprs {
 		literals = literals && isLiteral(v)
 	}
-	if e.Name != "in_list" && literals && x.isEventField(term) {
+	if literals && x.isEventField(term) {
 		if x.fieldOrLower(term) == nil {
 			return nil
 		}
-		return x.match(e)
+		in := *e
+		in.Name, in.Args = "in", []hclsyntax.Expression{term, values}
+		return x.match(&in)
 	}
 	l := x.value(term)
 	if l == nil {

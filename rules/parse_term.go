@@ -201,15 +201,15 @@ func (x *exprReader) arith(e hclsyntax.Expression, op byte, l, r Expr) Expr {
 	if !aok || !bok {
 		return &Arith{At{e.Range()}, op, l, r}
 	}
-	n := Calculate(op, a, b)
+	n := calculate(op, a, b)
 	if math.IsInf(n, 0) || math.IsNaN(n) {
 		return x.fail(e.Range(), "the number is out of range", "")
 	}
 	return &Const{At{e.Range()}, n}
 }
 
-// Calculate is the arithmetic of expressions. What has no result (x / 0) is NaN or infinite, and null in an expression.
-func Calculate(op byte, a, b float64) float64 {
+// calculate works out what is constant; what has no result is NaN or infinite.
+func calculate(op byte, a, b float64) float64 {
 	switch op {
 	case '+':
 		return a + b
