@@ -148,7 +148,7 @@ rule "mfa.fatigue" {
   }
   test "rows of the payment portal" {
     parser = "payment_portal"
-    log    = join("\n", concat(["time,user,entry,status,ip,company"], [for i in range(7) : "2026-01-12T10:0${i}:00Z,bob,1,24,203.0.113.9,Acme"], ["2026-01-12T10:07:00Z,bob,1,21,203.0.113.9,Acme"]))
+    log    = join("\n", [for i in range(7) : "2026-01-12T10:0${i}:00Z,bob,1,24,203.0.113.9,Acme"], ["2026-01-12T10:07:00Z,bob,1,21,203.0.113.9,Acme"])
     expect = [{ at = "+7m", key = ["acme/bob"] }]
   }
   test "mistyped twice" {
@@ -157,7 +157,7 @@ rule "mfa.fatigue" {
   }
   test "asked and answered at each of seven logins" {
     parser = "payment_portal"
-    log    = join("\n", concat(["time,user,entry,status,ip,company"], flatten([for i in range(7) : ["2026-01-12T10:0${i}:00Z,bob,1,25,198.51.100.7,Acme", "2026-01-12T10:0${i}:20Z,bob,1,21,198.51.100.7,Acme"]])))
+    log    = join("\n", [for i in range(14) : i % 2 == 0 ? "2026-01-12T10:${10 + i}:00Z,bob,1,25,198.51.100.7,Acme" : "2026-01-12T10:${10 + i}:00Z,bob,1,21,198.51.100.7,Acme"])
     expect = []
   }
 }
@@ -217,7 +217,6 @@ rule "mfa.bypass" {
   test "asked, and in by another entry" {
     parser = "payment_portal"
     log    = <<-EOT
-      time,user,entry,status,ip,company
       2026-01-12T10:00:00Z,bob,1,25,203.0.113.9,Acme
       2026-01-12T10:01:00Z,bob,7,1,203.0.113.9,Acme
     EOT
@@ -227,7 +226,6 @@ rule "mfa.bypass" {
   test "asked and checked" {
     parser = "payment_portal"
     log    = <<-EOT
-      time,user,entry,status,ip,company
       2026-01-12T10:00:00Z,bob,1,25,203.0.113.9,Acme
       2026-01-12T10:00:20Z,bob,1,21,203.0.113.9,Acme
       2026-01-12T10:01:00Z,bob,7,1,203.0.113.9,Acme
@@ -268,7 +266,6 @@ rule "mfa.bypass_attempt" {
   test "status 26 of the payment portal, three times" {
     parser = "payment_portal"
     log    = <<-EOT
-      time,user,entry,status,ip,company
       2026-01-12T10:00:00Z,bob,1,26,203.0.113.9,Acme
       2026-01-12T10:01:00Z,bob,1,26,203.0.113.9,Acme
       2026-01-12T10:02:00Z,bob,1,26,203.0.113.9,Acme
@@ -302,7 +299,6 @@ rule "mfa.disabled" {
   test "set up and switched on" {
     parser = "payment_portal"
     log    = <<-EOT
-      time,user,entry,status,ip
       2026-01-12T10:00:00Z,bob,1,18,203.0.113.9
       2026-01-12T10:01:00Z,bob,1,17,203.0.113.9
     EOT
@@ -335,7 +331,6 @@ rule "mfa.off_not_restored" {
   test "a new phone" {
     parser = "payment_portal"
     log    = <<-EOT
-      time,user,entry,status,ip
       2026-01-12T10:00:00Z,bob,1,16,198.51.100.7
       2026-01-12T10:20:00Z,bob,1,18,198.51.100.7
     EOT

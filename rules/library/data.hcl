@@ -80,7 +80,7 @@ rule "data.unusual_deleter" {
   tags            = ["deletion"]
   false_positives = ["a new task", "the deputy of somebody on holiday"]
   runbook         = "Ask the user. See from where the account was logged in and what else it did on that day."
-  when            = exists(event.action) && event.action != "login-detail" && event.outcome != "failure" && interactive && (event.dataset == "activity_log.activity" || gatebook.actor.type != null)
+  when            = interactive && event.outcome != "failure" && (event.action == "login" || event.action == "create" || event.action == "update" || event.action == "delete" || event.action == "user-create" || event.action == "user-update" || event.action == "user-delete" || event.action == "group-update" || event.action == "group-delete" || event.action == "transaction" || event.action == "redeem")
   by              = [[event.dataset, user.name]]
   fire            = deletion && first_seen(event.action, "90d")
   quiet           = "24h"
@@ -174,17 +174,17 @@ rule "data.bulk_export" {
 
   test "twenty reports of the payment portal" {
     parser = "payment_portal"
-    log    = join("\n", concat(["time,user,entry,status,ip,company"], [for i in range(20) : "2026-01-12T10:${10 + i}:00Z,bob,2,2,203.0.113.9,Acme"]))
+    log    = join("\n", [for i in range(20) : "2026-01-12T10:${10 + i}:00Z,bob,2,2,203.0.113.9,Acme"])
     expect = [{ at = "+19m", key = ["gatebook.payment_portal.login", "bob"] }]
   }
   test "the reports of the day" {
     parser = "payment_portal"
-    log    = join("\n", concat(["time,user,entry,status,ip,company"], [for i in range(6) : "2026-01-12T10:${10 + i}:00Z,bob,2,2,198.51.100.7,Acme"]))
+    log    = join("\n", [for i in range(6) : "2026-01-12T10:${10 + i}:00Z,bob,2,2,198.51.100.7,Acme"])
     expect = []
   }
   test "uploads of a batch" {
     parser = "payment_portal"
-    log    = join("\n", concat(["time,user,entry,status,ip,company"], [for i in range(30) : "2026-01-12T10:${10 + i}:00Z,bob,3,2,198.51.100.7,Acme"]))
+    log    = join("\n", [for i in range(30) : "2026-01-12T10:${10 + i}:00Z,bob,3,2,198.51.100.7,Acme"])
     expect = []
   }
 }
@@ -210,7 +210,6 @@ rule "data.export_after_mfa_off" {
   test "rows of the payment portal" {
     parser = "payment_portal"
     log    = <<-EOT
-      time,user,entry,status,ip,company
       2026-01-12T10:00:00Z,bob,1,16,203.0.113.201,Acme
       2026-01-12T10:01:00Z,bob,2,2,203.0.113.201,Acme
     EOT
@@ -219,7 +218,6 @@ rule "data.export_after_mfa_off" {
   test "a new phone first" {
     parser = "payment_portal"
     log    = <<-EOT
-      time,user,entry,status,ip,company
       2026-01-12T10:00:00Z,bob,1,16,198.51.100.7,Acme
       2026-01-12T10:01:00Z,bob,1,18,198.51.100.7,Acme
       2026-01-12T10:02:00Z,bob,2,2,198.51.100.7,Acme

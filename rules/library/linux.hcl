@@ -25,7 +25,7 @@ rule "linux.sudo_root_new_user" {
   }
   test "lines of sudo" {
     parser = "linux_auth"
-    log    = join("\n", concat([for i in range(12) : "2026-01-${10 + i}T10:00:00Z web01 sudo:      ops : TTY=pts/1 ; PWD=/home/ops ; USER=root ; COMMAND=/usr/bin/apt-get update"], ["2026-01-22T10:00:00Z web01 sudo: support2 : TTY=pts/1 ; PWD=/tmp ; USER=root ; COMMAND=/bin/bash"]))
+    log    = join("\n", [for i in range(12) : "2026-01-${10 + i}T10:00:00Z web01 sudo:      ops : TTY=pts/1 ; PWD=/home/ops ; USER=root ; COMMAND=/usr/bin/apt-get update"], ["2026-01-22T10:00:00Z web01 sudo: support2 : TTY=pts/1 ; PWD=/tmp ; USER=root ; COMMAND=/bin/bash"])
     expect = [{ at = "+288h", key = [] }]
   }
   test "the same people as ever, one as another user" {

@@ -25,10 +25,7 @@ rule "session.concurrent" {
     expect = [{ at = "+3m", key = ["bob"] }]
   }
   test "one after the other" {
-    events = flatten([for i in range(4) : [
-      event("+${i * 2}m", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.ip" = "203.0.113.${i + 1}", "gatebook.session.id" = "s${i}" }),
-      event("+${i * 2 + 1}m", { "event.action" = "logout", "event.outcome" = "success", "user.name" = "bob", "source.ip" = "203.0.113.${i + 1}", "gatebook.session.id" = "s${i}" }),
-    ]])
+    events = [for i in range(8) : event("+${i}m", { "event.action" = i % 2 == 0 ? "login" : "logout", "event.outcome" = "success", "user.name" = "bob", "source.ip" = "203.0.113.${i - i % 2 + 1}", "gatebook.session.id" = "s${i - i % 2}" })]
     expect = []
   }
   test "laptop and phone" {
@@ -98,7 +95,6 @@ rule "session.ended_by_new_login" {
   test "three times a day" {
     parser = "payment_portal"
     log    = <<-EOT
-      time,user,entry,status,ip,company
       2026-01-12T10:00:00Z,bob,1,7,203.0.113.9,Acme
       2026-01-12T11:00:00Z,bob,1,7,198.51.100.7,Acme
       2026-01-12T12:00:00Z,bob,7,7,203.0.113.9,Acme
@@ -108,7 +104,6 @@ rule "session.ended_by_new_login" {
   test "once a day" {
     parser = "payment_portal"
     log    = <<-EOT
-      time,user,entry,status,ip,company
       2026-01-12T10:00:00Z,bob,1,7,198.51.100.7,Acme
       2026-01-13T11:00:00Z,bob,1,7,198.51.100.7,Acme
       2026-01-14T12:00:00Z,bob,1,7,198.51.100.7,Acme
@@ -118,7 +113,6 @@ rule "session.ended_by_new_login" {
   test "closed as usual" {
     parser = "payment_portal"
     log    = <<-EOT
-      time,user,entry,status,ip,company
       2026-01-12T10:00:00Z,bob,1,2,198.51.100.7,Acme
       2026-01-12T11:00:00Z,bob,1,6,198.51.100.7,Acme
       2026-01-12T12:00:00Z,bob,1,2,198.51.100.7,Acme
