@@ -195,7 +195,7 @@ func (c *compiler) sequence(s *rules.Sequence) error {
 			if st.guard, err = c.top(&rules.And{At: at, Of: rest}); err != nil {
 				return err
 			}
-			st.aggs, c.used = sorted(c.used), nil
+			st.aggs, c.used = sortedNumbers(c.used), nil
 		}
 		c.p.steps = append(c.p.steps, st)
 	}
@@ -218,7 +218,7 @@ func conjuncts(e rules.Expr, list []rules.Expr) []rules.Expr {
 	return append(list, e)
 }
 
-func sorted(set map[int]bool) []int {
+func sortedNumbers(set map[int]bool) []int {
 	var list []int
 	for n := range set {
 		list = append(list, n)
@@ -283,7 +283,7 @@ func (c *compiler) firing() (err error) {
 	if c.p.fire, err = c.top(fire); err != nil {
 		return err
 	}
-	c.p.prevNeeds, c.needs = sorted(c.needs), nil
+	c.p.prevNeeds, c.needs = sortedNumbers(c.needs), nil
 	c.p.progress = c.progress(fire)
 	return nil
 }

@@ -58,7 +58,7 @@ func readableKey(k key) string {
 	if k.text == "" {
 		return "-"
 	}
-	return cut(strings.ReplaceAll(k.text, keySeparator, ", "))
+	return cutTitle(strings.ReplaceAll(k.text, keySeparator, ", "))
 }
 
 // readable is a value as people read it: null as "-", numbers with at most two digits behind the point, or three that count.
@@ -67,7 +67,7 @@ func readable(v value) string {
 	case null:
 		return "-"
 	case text:
-		return cut(v.text)
+		return cutTitle(v.text)
 	case number:
 		n := v.number
 		if a := math.Abs(n); a < 1 && n != 0 {
@@ -80,7 +80,7 @@ func readable(v value) string {
 	return string(appendValue(nil, v))
 }
 
-func cut(t string) string {
+func cutTitle(t string) string {
 	if len(t) <= maxTitlePart {
 		return t
 	}
@@ -197,7 +197,7 @@ func (c *compiler) eachProgress(list []rules.Expr) []func(*scene) float64 {
 
 func leastOf(fs []func(*scene) float64) func(*scene) float64 {
 	if len(fs) < 2 {
-		return first(fs)
+		return onlyProgress(fs)
 	}
 	return func(s *scene) float64 {
 		least := fs[0](s)
@@ -210,7 +210,7 @@ func leastOf(fs []func(*scene) float64) func(*scene) float64 {
 
 func mostOf(fs []func(*scene) float64) func(*scene) float64 {
 	if len(fs) < 2 {
-		return first(fs)
+		return onlyProgress(fs)
 	}
 	return func(s *scene) float64 {
 		most := fs[0](s)
@@ -221,7 +221,7 @@ func mostOf(fs []func(*scene) float64) func(*scene) float64 {
 	}
 }
 
-func first(fs []func(*scene) float64) func(*scene) float64 {
+func onlyProgress(fs []func(*scene) float64) func(*scene) float64 {
 	if len(fs) == 0 {
 		return nil
 	}

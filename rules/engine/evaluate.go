@@ -46,23 +46,23 @@ func compareValues(op query.Op, a, b value, fold bool) bool {
 		if fold {
 			a.text, b.text = strings.ToLower(a.text), strings.ToLower(b.text)
 		}
-		return holds(op, strings.Compare(a.text, b.text))
+		return orderHolds(op, strings.Compare(a.text, b.text))
 	case position:
 		same := a.place.lat == b.place.lat && a.place.lon == b.place.lon
 		return op == query.Eq && same || op == query.Ne && !same
 	}
 	switch {
 	case a.number < b.number:
-		return holds(op, -1)
+		return orderHolds(op, -1)
 	case a.number > b.number:
-		return holds(op, 1)
+		return orderHolds(op, 1)
 	case a.number == b.number:
-		return holds(op, 0)
+		return orderHolds(op, 0)
 	}
 	return op == query.Ne
 }
 
-func holds(op query.Op, order int) bool {
+func orderHolds(op query.Op, order int) bool {
 	switch op {
 	case query.Eq:
 		return order == 0

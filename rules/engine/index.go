@@ -22,6 +22,7 @@ type ruleIndex struct {
 	actions [256][]*program // by event.Action
 	texts   []textIndex
 	ips     []addressIndex
+	reading scene // its scratch
 }
 
 type textIndex struct {
@@ -96,6 +97,7 @@ func isAction(f query.Field) bool { return f.ID == event.FieldEventAction && !f.
 
 // candidates appends to buf the programs that the event may be something to, each once.
 func (x *ruleIndex) candidates(ev *event.Event, buf []*program) []*program {
+	x.reading.scratch = x.reading.scratch[:0]
 	buf = append(buf, x.actions[ev.Action]...)
 	for i := range x.texts {
 		t := &x.texts[i]
@@ -104,7 +106,7 @@ func (x *ruleIndex) candidates(ev *event.Event, buf []*program) []*program {
 			continue
 		}
 		if t.fold {
-			v = strings.ToLower(v) // allocates only where it is not lower case
+			v = x.reading.lower(v)
 		}
 		buf = append(buf, t.values[v]...)
 	}
