@@ -72,8 +72,11 @@ func (x *exprReader) call(e *hclsyntax.FunctionCallExpr) Expr {
 	if fn == nil {
 		return x.unknownFunction(e)
 	}
+	if e.ExpandFinal {
+		return x.fail(e.Range(), "... is not available", "write "+fn.example)
+	}
 	unbounded := fn.max == 0 && fn.min > 0
-	if n := len(e.Args); e.ExpandFinal || n < fn.min || n > fn.max && !unbounded {
+	if n := len(e.Args); n < fn.min || n > fn.max && !unbounded {
 		return x.fail(e.Range(), fmt.Sprintf("%s() wants %s, got %d", e.Name, fn.wants(), n), "write "+fn.example)
 	}
 	if fn.aggregate {
@@ -418,9 +421,10 @@ func (x *exprReader) coalesce(e *hclsyntax.FunctionCallExpr) Expr {
 func (x *exprReader) literalText(e hclsyntax.Expression, message, remedy string) (string, bool) {
 	text, typ, ok := query.Literal(e)
 	if !ok || typ != cty.String {
-		if t, isTemplate := bare(e).(*hclsyntax.TemplateExpr); isTemplate {
+		switch t := bare(e).(type) {
+		case *hclsyntax.TemplateExpr, *hclsyntax.TemplateWrapExpr:
 			x.noTerm(t)
-		} else {
+		default:
 			x.fail(e.Range(), message, remedy)
 		}
 		return "", false

@@ -192,8 +192,8 @@ func (x *exprReader) use(e hclsyntax.Expression, name string, of Expr) Expr {
 		return size <= maxNodes
 	})
 	if what != "" {
-		_, remedy := x.notHere(what)
-		return x.fail(e.Range(), name+" asks for "+what+", which is not available here", remedy)
+		message, remedy := x.notHere(what)
+		return x.fail(e.Range(), name+" asks for "+what+": "+message, remedy)
 	}
 	if !x.room(e.Range(), size) {
 		return nil
@@ -262,32 +262,31 @@ func (x *exprReader) nullComparison(e hclsyntax.Expression, op query.Op, left hc
 	if op != query.Eq && op != query.Ne {
 		return x.fail(e.Range(), "null can only be asked for by == and !=", "a comparison with what is missing is false anyway")
 	}
-	var l Expr
-	if name, ok := left.(*hclsyntax.ScopeTraversalExpr); ok && !x.isDefine(name) {
-		f := x.field(name)
+	if x.isEventField(left) { // of any type, with several values too
+		f := x.fieldOrLower(left)
 		if f == nil {
 			return nil
 		}
-		if f.From == FromEvent {
-			return &Match{At{e.Range()}, existence(f.Field, op == query.Ne)}
-		}
-		if !x.single(name.Range(), f) {
+		return &Match{At{e.Range()}, existence(f.Field, op == query.Ne)}
+	}
+	var l Expr
+	if name, ok := left.(*hclsyntax.ScopeTraversalExpr); ok && !x.isDefine(name) {
+		f := x.field(name)
+		if f == nil || !x.single(name.Range(), f) {
 			return nil
 		}
 		l = f
 	} else if l = x.value(left); l == nil {
 		return nil
 	}
-	if _, ok := l.(*Const); ok {
+	if isConst(l) {
 		return x.fail(e.Range(), "a constant is never null", "ask a field: FIELD == null")
-	}
-	if f, ok := l.(*Field); ok && f.From == FromEvent { // lower(FIELD)
-		return &Match{At{e.Range()}, existence(f.Field, op == query.Ne)}
 	}
 	return &Compare{At{e.Range()}, op, l, &Const{At: At{e.Range()}}}
 }
 
 func existence(f query.Field, there bool) query.Expr {
+	f.Fold = false // lower(FIELD) is there where FIELD is
 	if there {
 		return query.Exists{Field: f}
 	}

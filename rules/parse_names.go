@@ -27,8 +27,11 @@ func (x *exprReader) tell(at hcl.Range, err error) Expr {
 
 // notHere is what is said of prev and aggregates where they have no meaning.
 func (x *exprReader) notHere(what string) (message, remedy string) {
-	if x.aggregate != "" {
+	switch {
+	case x.aggregate != "":
 		return what + " is not available within " + x.aggregate + "()", "what stands there is asked of each event alone"
+	case what == "prev" && x.steps != nil:
+		return what + " is not available in a sequence", "name the step that is meant: STEP.FIELD"
 	}
 	return what + " is not available here", "when and by look at one event alone: ask it in fire"
 }
@@ -54,11 +57,11 @@ func (x *exprReader) unknown(e *hclsyntax.ScopeTraversalExpr, err error) {
 			x.fail(at, fmt.Sprintf("there is no define or field %q", name), "did you mean "+near+"?")
 			return
 		}
-	} else if _, bad := query.FieldAt(e.Traversal[1:]); bad == nil && !isFieldRoot(e.Traversal.RootName()) {
-		x.unknownEvent(at, e.Traversal.RootName())
+	} else if root := e.Traversal.RootName(); slices.Contains(x.allNames(), root) {
+		x.fail(at, root+" is a define or a list, and no event that has fields", "")
 		return
-	} else if slices.Contains(x.allNames(), e.Traversal.RootName()) {
-		x.fail(at, e.Traversal.RootName()+" is a name of its own and has no members", "")
+	} else if _, bad := query.FieldAt(e.Traversal[1:]); bad == nil && !isFieldRoot(root) {
+		x.unknownEvent(at, root)
 		return
 	}
 	if before, _, dash := strings.Cut(name, "-"); dash {
@@ -83,7 +86,7 @@ func (x *exprReader) unknownEvent(at hcl.Range, name string) {
 		remedy = "the steps before this one are " + strings.Join(known, ", ")
 	}
 	if x.prev {
-		known = append(known, "prev")
+		known, remedy = append(known, "prev"), "the preceding event of the key is prev"
 	}
 	if near := conf.Suggest(name, known); near != "" {
 		remedy = "did you mean " + near + "?"

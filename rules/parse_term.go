@@ -264,7 +264,9 @@ func (x *exprReader) fit(l Expr, c *Const) Expr {
 			if _, err := strconv.ParseFloat(text, 64); err != nil && isCall(l, "weekday") {
 				remedy = "weekday() is 0 for Sunday, 1 for Monday, to 6 for Saturday"
 			}
-		case kind == textKind || kind == addressKind || kind == timeKind:
+		case kind == timeKind:
+			remedy = `write "2026-11-22T10:15:32Z" or "2026-11-22"`
+		case kind == textKind || kind == addressKind:
 			remedy = "texts stand in quotes"
 		case kind == boolKind:
 			remedy = "write true or false, without quotes"
