@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/query"
 )
@@ -38,7 +40,7 @@ func (p printer) text(e Expr) string {
 	case *InList:
 		return "in_list(" + p.text(e.Term) + ", list." + e.List.Name + ")"
 	case *Field:
-		return p.from(e.From) + p.field(e.Field)
+		return p.field(e.From, e.Field)
 	case *Const:
 		return constantText(e.Value)
 	case *Arith:
@@ -94,18 +96,19 @@ func (p printer) from(f From) string {
 }
 
 // field names lower() only where the field does not fold by itself.
-func (p printer) field(f query.Field) string {
+func (p printer) field(from From, f query.Field) string {
 	name := f.Name()
-	if f.Key != "" {
+	if f.Key != "" && !hclsyntax.ValidIdentifier(f.Key) {
 		name = "labels[" + strconv.Quote(f.Key) + "]"
 	}
-	if !f.Fold {
-		return name
+	if f.ID == event.FieldTimestamp {
+		name = "time"
 	}
-	if own, err := query.FieldNamed(f.Name()); err == nil && own.Fold {
-		return name
+	name = p.from(from) + name
+	if own, err := query.FieldNamed(f.Name()); f.Fold && (err != nil || !own.Fold) {
+		return "lower(" + name + ")"
 	}
-	return "lower(" + name + ")"
+	return name
 }
 
 func constantText(v Value) string {
@@ -185,23 +188,23 @@ func (p printer) query(e query.Expr) string {
 	case query.Const:
 		return strconv.FormatBool(e.True)
 	case query.Compare:
-		return "(" + p.field(e.Field) + " " + e.Op.String() + " " + valueText(e.Field, e.Value) + ")"
+		return "(" + p.field(FromEvent, e.Field) + " " + e.Op.String() + " " + valueText(e.Field, e.Value) + ")"
 	case query.In:
 		values := make([]string, len(e.Values))
 		for i, v := range e.Values {
 			values[i] = valueText(e.Field, v)
 		}
-		return "in(" + p.field(e.Field) + ", [" + strings.Join(values, ", ") + "])"
+		return "in(" + p.field(FromEvent, e.Field) + ", [" + strings.Join(values, ", ") + "])"
 	case query.Text:
-		return e.How.String() + "(" + p.field(e.Field) + ", " + strconv.Quote(e.Text) + ")"
+		return e.How.String() + "(" + p.field(FromEvent, e.Field) + ", " + strconv.Quote(e.Text) + ")"
 	case query.CIDR:
 		nets := make([]string, len(e.Networks))
 		for i, n := range e.Networks {
 			nets[i] = strconv.Quote(n.String())
 		}
-		return "cidr(" + p.field(e.Field) + ", " + strings.Join(nets, ", ") + ")"
+		return "cidr(" + p.field(FromEvent, e.Field) + ", " + strings.Join(nets, ", ") + ")"
 	case query.Exists:
-		return "exists(" + p.field(e.Field) + ")"
+		return "exists(" + p.field(FromEvent, e.Field) + ")"
 	}
 	return fmt.Sprintf("%T", e)
 }
