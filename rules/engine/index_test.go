@@ -55,6 +55,7 @@ func TestIndexChooses(t *testing.T) {
 	f("a user before the action", andNode(failedNode(t), askNode(t, `user.name == "Root"`)), "1 root true")
 	f("an address", andNode(failedNode(t), askNode(t, `source.ip == "::ffff:192.0.2.1"`)), "192.0.2.1")
 	f("the action before outcome and kind", askNode(t, `event.outcome == "failure" && event.action == "login"`), "event.action=login")
+	f("the action before an outcome that is asked for less", askNode(t, `event.outcome == "success" && event.action == "login"`), "event.action=login")
 	f("outcome where there is no more", askNode(t, `event.outcome == "failure"`), "1 failure false")
 	f("a code", andNode(failedNode(t), askNode(t, `event.code == "17"`)), "1 17 false")
 	f("either user", orNode(askNode(t, `event.action == "login" && user.name == "a"`), askNode(t, `user.name == "a" && event.code == "1"`)), "1 a true")

@@ -13,7 +13,7 @@ import (
 
 func TestInspect(t *testing.T) {
 	source := `failed && port == 23
-count() >= 5 && user.name != prev.user.name && first_seen(host.name)
+!(count() >= 5) || user.name != prev.user.name && first_seen(host.name)
 `
 	at := func(text string) rules.At {
 		i := strings.Index(source, text)
@@ -27,10 +27,12 @@ count() >= 5 && user.name != prev.user.name && first_seen(host.name)
 	name, before := ownField(t, "user.name"), prevField(t, "user.name")
 	name.At, before.At = at("user.name"), at("prev.user.name")
 	seen := &rules.Aggregate{At: at("first_seen(host.name)"), Kind: rules.FirstSeen, Terms: []rules.Expr{ownField(t, "host.name")}}
+	whole := at("!(count() >= 5) || user.name != prev.user.name && first_seen(host.name)")
 	r := &rules.Rule{ID: "r", Source: []byte(source), When: &rules.And{At: at("failed && port == 23"), Of: []rules.Expr{define, port}},
-		Fire: &rules.And{At: at("count() >= 5 && user.name != prev.user.name && first_seen(host.name)"), Of: []rules.Expr{
-			&rules.Compare{At: at("count() >= 5"), Op: query.Ge, Left: count, Right: constNode(5.0)},
-			&rules.Compare{At: at("user.name != prev.user.name"), Op: query.Ne, Left: name, Right: before}, seen}}}
+		Fire: &rules.Or{At: whole, Of: []rules.Expr{
+			&rules.Not{At: at("!(count() >= 5)"), Of: &rules.Compare{At: at("count() >= 5"), Op: query.Ge, Left: count, Right: constNode(5.0)}},
+			&rules.And{At: at("user.name != prev.user.name && first_seen(host.name)"), Of: []rules.Expr{
+				&rules.Compare{At: at("user.name != prev.user.name"), Op: query.Ne, Left: name, Right: before}, seen}}}}}
 	p := compiledRule(t, r)
 	ev := failedLogin()
 	it := &item{time: ev.Time, bits: p.enter(ev)} // it is none of the rule's: explain tells why
@@ -54,9 +56,11 @@ count() >= 5 && user.name != prev.user.name && first_seen(host.name)
 	}}), `failed && port == 23: false
 failed: true
 port == 23: false
-count() >= 5 && user.name != prev.user.name && first_seen(host.name): false
+!(count() >= 5) || user.name != prev.user.name && first_seen(host.name): false
+!(count() >= 5): false
 count() >= 5: true
 count(): 7
+user.name != prev.user.name && first_seen(host.name): false
 user.name != prev.user.name: true
 user.name: bob
 prev.user.name: null
@@ -65,9 +69,11 @@ first_seen(host.name): false
 	f(p.inspect(ev, nil), `failed && port == 23: false
 failed: true
 port == 23: false
-count() >= 5 && user.name != prev.user.name && first_seen(host.name): 
+!(count() >= 5) || user.name != prev.user.name && first_seen(host.name): 
+!(count() >= 5): 
 count() >= 5: 
 count(): 
+user.name != prev.user.name && first_seen(host.name): 
 user.name != prev.user.name: 
 user.name: bob
 prev.user.name: 
