@@ -459,8 +459,8 @@ rule "auth.failure_spike" {
 }
 
 rule "auth.failures_sustained" {
-  title           = "${count(failed)} of ${count()} logins failed in a day at ${key}"
-  description     = "More failed than successful logins over a whole day, and at least five hundred of them: an attack that goes on. sshd's background of invented names is left out."
+  title           = "${count(failed)} of ${count()} logins failed within an hour at ${key}"
+  description     = "More failed than successful logins over an hour, and at least three hundred of them: an attack that goes on. sshd's background of names that everybody is asked for is left out."
   severity        = "low"
   attack          = ["T1110"]
   tags            = ["login", "failures"]
@@ -468,17 +468,16 @@ rule "auth.failures_sustained" {
   runbook         = "Take the ten addresses with most failures (gatebook query 'top 10 source ips of failed logins yesterday') and block them; consider a limit of attempts at the application."
   when            = ok || failed && !(event.dataset == "linux.auth" && (unknown_account || contains(list.scanned_accounts, user.name)))
   by              = [[event.dataset]]
-  window          = "24h"
-  fire            = event.outcome == "failure" && count(failed) >= 500 && ratio(failed) > 0.5
+  window          = "1h"
+  fire            = event.outcome == "failure" && count(failed) >= 300 && ratio(failed) > 0.5
   quiet           = "24h"
 
-  test "an attack all day" {
-    events = [for i in range(510) : event("+${i * 2}m", { "event.action" = "login", "event.outcome" = "failure", "event.dataset" = "auth_service.event", "user.name" = "u${i % 50}" })]
-    expect = [{ at = "+998m", key = ["gatebook.auth_service.event"] }]
+  test "an attack that goes on" {
+    events = [for i in range(310) : event("+${i * 10}s", { "event.action" = "login", "event.outcome" = "failure", "event.dataset" = "auth_service.event", "user.name" = "u${i % 50}" })]
+    expect = [{ at = "+2990s", key = ["gatebook.auth_service.event"] }]
   }
-  test "a busy day" {
-    events = concat([for i in range(510) : event("+${i * 2}m", { "event.action" = "login", "event.outcome" = "success", "event.dataset" = "auth_service.event", "user.name" = "u${i % 50}" })],
-    [for i in range(500) : event("+${i * 2 + 1}m", { "event.action" = "login", "event.outcome" = "failure", "event.dataset" = "auth_service.event", "user.name" = "u${i % 50}" })])
+  test "a busy hour" {
+    events = [for i in range(640) : event("+${i * 5}s", { "event.action" = "login", "event.outcome" = i % 2 == 0 ? "success" : "failure", "event.dataset" = "auth_service.event", "user.name" = "u${i % 50}" })]
     expect = []
   }
 }
