@@ -43,7 +43,7 @@ type Alert struct {
 	about about
 }
 
-// emit tells a record of an alert, unless the log has it already.
+// emit tells a record of an alert. After a restart records are told again, under the same id.
 func (e *Engine) emit(ep *episode, t *told, state AlertState, first, last event.Time, hits int64, h *hit) {
 	t.revision++
 	a := e.alertOf(ep, t, state, first, last, hits, h)
@@ -58,9 +58,6 @@ func (e *Engine) emitMerged(ep *episode, t *told) {
 }
 
 func (e *Engine) tellAlert(x *run, a *Alert) {
-	if e.options.Known != nil && e.options.Known(a.EventID) {
-		return
-	}
 	e.stats.Alerts++
 	x.stats.Alerts++
 	e.options.Alert(a)

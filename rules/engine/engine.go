@@ -43,8 +43,6 @@ type Options struct {
 	Fleet bool
 	// Disk keeps the state over restarts; nil: nothing is kept.
 	Disk Disk
-	// Known tells whether the log already holds an alert record of that event.id: it is not told again. nil: none.
-	Known func(eventID string) bool
 }
 
 const (

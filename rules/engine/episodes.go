@@ -111,6 +111,10 @@ func (h *hit) kept() hit {
 	k.title = strings.Clone(h.title)
 	k.key.text = strings.Clone(h.key.text)
 	k.about.eachText(func(s *string) { *s = strings.Clone(*s) })
+	k.values = slices.Clone(h.values)
+	for i := range k.values {
+		k.values[i].text = strings.Clone(k.values[i].text)
+	}
 	return k
 }
 
@@ -189,8 +193,8 @@ func (s *episodes) fold(ep *episode, a *stretch) {
 	if ep.hits > 0 && (a.first-ep.last > event.Time(ep.run.rule.Quiet) || a.first-ep.first >= reopen) {
 		s.close(ep)
 	}
-	if again, ok := ep.run.machine.(reviser); ok && !ep.run.ordered {
-		again.again(&a.latest) // with all that has come since
+	if m, ok := ep.run.machine.(reviser); ok && !ep.run.ordered {
+		m.revise(&a.latest) // with all that has come since
 	}
 	begins := ep.hits == 0
 	if begins {
@@ -222,7 +226,7 @@ func (s *episodes) fold(ep *episode, a *stretch) {
 
 // reviser is a machine that works out a hit of a monotone rule again: evidence, count and title at that event, as they are by now. A hit whose state
 // is gone stays as it is.
-type reviser interface{ again(h *hit) }
+type reviser interface{ revise(h *hit) }
 
 // adopt finds the alert that was told of the episode that begins: that of one of the next stretches, or a new one.
 func (s *episodes) adopt(ep *episode, a *stretch) *told {

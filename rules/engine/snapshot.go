@@ -251,6 +251,7 @@ func (w *writer) hit(h *hit) {
 	w.int(h.count)
 	w.text(h.title)
 	w.about(h.about)
+	w.values(h.values)
 }
 
 func (r *reader) hit() hit {
@@ -258,7 +259,7 @@ func (r *reader) hit() hit {
 	for range r.count() {
 		h.evidence = append(h.evidence, r.id())
 	}
-	h.count, h.title, h.about = r.int(), r.text(), r.about()
+	h.count, h.title, h.about, h.values = r.int(), r.text(), r.about(), r.values()
 	return h
 }
 

@@ -200,6 +200,7 @@ type hit struct {
 	count    int64     // what the window or the steps hold
 	title    string
 	about    about
+	values   []value // of the event, for its title to be made again
 }
 
 const maxEvidence = 20

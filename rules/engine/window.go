@@ -34,6 +34,7 @@ type windowMachine struct {
 	scene    scene
 	again    item       // stands for an event that is asked once more
 	at       *keyWindow // the window that aggregates look at
+	past     *keyWindow // of revise
 	learned  int8       // of the key of the scene: 1 yes, -1 no, 0 not asked yet
 	hit      hit
 	evidence [maxEvidence]eventID
@@ -265,7 +266,7 @@ func (m *windowMachine) ask(g int, k *key, it *item, w *keyWindow, from, i int) 
 	for j := max(from, i+1-maxEvidence); j <= i; j++ {
 		evidence = append(evidence, eventID(l.entry(w, j)[1]))
 	}
-	m.hit = hit{grouping: g, key: *k, time: it.time, id: it.id, evidence: evidence, count: w.count, about: it.about}
+	m.hit = hit{grouping: g, key: *k, time: it.time, id: it.id, evidence: evidence, count: w.count, about: it.about, values: it.values}
 	if m.p.title != nil {
 		m.hit.title = m.p.title(s)
 	}
