@@ -1,5 +1,5 @@
 // Package rules is the language in which detections are written: HCL files become a checked Set of rules, and package rules/engine
-// runs them. example.hcl beside this file shows the language, docs/rules.md explains it.
+// runs them. docs/rules.md explains the language.
 //
 //	*.hcl -> conf (size, nesting, syntax) -> Load: rules, lists, defines -> expressions (expr.go) -> Set -> rules/engine
 //	                                              test blocks --------------> Test -> rules/ruletest
@@ -22,6 +22,10 @@ type Set struct {
 	Rules    []*Rule          // in the order of the files; those with Enabled false too
 	Lists    map[string]*List // by name; one of a later file takes the place of an earlier one's
 	Problems conf.Diagnostics // nothing may run where it holds an error
+
+	names   []namedUse        // lists and defines, for Lint
+	sources map[string][]byte // texts by the name of the file, for Lint's messages
+	tests   bool              // test blocks were decoded
 }
 
 // Rule is one detection. What each member means is settled in docs/rules.md.
@@ -41,13 +45,15 @@ type Rule struct {
 	References     []string
 	Tags           []string
 
-	When        Expr          // what counts; nil for a sequence or a session
+	// When is what counts; nil for a sequence or a session. Where the file does not name event.kind, a Match that asks for
+	// event.kind == "event" was put before it, whose range is empty; so too in steps and sessions.
+	When        Expr
 	By          [][]Expr      // groupings, each a list of terms; none: one group of everything
 	ByText      []string      // each grouping as written: "source.ip, gatebook.user.key"
 	Window      time.Duration // 0: none
 	Fire        Expr          // nil: each event that When takes
 	ExpectEvery time.Duration // fires when no event came for so long; 0: not such a rule
-	Sequence    *Sequence     // nil: not such a rule
+	Sequence    *Sequence     // nil: not such a rule; By is that of its first step where the rule itself has none
 	Session     *Session      // nil: not such a rule
 	Learn       Learn
 	Except      []*Except

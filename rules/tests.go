@@ -12,6 +12,8 @@ type Test struct {
 	Events   []TestEvent   // or
 	Parser   string        // of Log
 	Log      string        // raw lines for the parser
+	Year     int           // that lines without a year are of
+	Start    time.Time     // of Events: what their times and those of Expect count from
 	Until    time.Duration // how far time goes on after the first event; 0: to the last event
 	Expect   []TestAlert
 	Negative bool // expects nothing
@@ -25,7 +27,7 @@ type TestEvent struct {
 	Range  hcl.Range
 }
 
-// TestField is a field and its value; a list has several.
+// TestField is a field and its value as text; a list has several.
 type TestField struct {
 	Name   string
 	Values []string
