@@ -89,10 +89,10 @@ type stepMemo struct {
 
 const (
 	sequenceKeyBytes   = 64
-	sequenceChainBytes = 160
+	sequenceChainBytes = 128
 	sequenceRunBytes   = 32
 	countedBytes       = 24
-	stepMemoBytes      = 40
+	stepMemoBytes      = 48
 	maxSpares          = 64
 )
 

@@ -23,7 +23,7 @@ type hashPlace[P any] struct {
 const (
 	hashPlaceBytes = 16
 	leastPlaces    = 16
-	sweepLeast     = 16
+	sweepLeast     = 2
 )
 
 // bytes is what the table takes, without the states.
