@@ -158,11 +158,20 @@ func (c *counts) sum(a, b int32) (n int64) {
 
 // of is how often something came in one slot.
 func (c *counts) of(number int32) uint32 {
-	i, ok := slices.BinarySearchFunc(c.cells, number, func(c cell, n int32) int { return int(c.slot) - int(n) })
+	last := len(c.cells) - 1
+	if last < 0 || number > c.cells[last].slot {
+		return 0
+	}
+	// Where no slot is empty it is right here, else further on.
+	least := max(0, last-int(c.cells[last].slot)+int(number))
+	if c.cells[least].slot == number {
+		return c.cells[least].n
+	}
+	i, ok := slices.BinarySearchFunc(c.cells[least:], number, func(c cell, n int32) int { return int(c.slot) - int(n) })
 	if !ok {
 		return 0
 	}
-	return c.cells[i].n
+	return c.cells[least+i].n
 }
 
 func (c *counts) bytes() int64 { return int64(cap(c.cells)) * 8 }

@@ -7,6 +7,7 @@ type shelf[R any, P shelved[R]] struct {
 	index  []uint32 // number of the slot + 1; 0 is free; a power of two long, at most three quarters full
 	chunks []*[chunkSlots]slot[R]
 	count  int
+	recent uint32   // number of the slot that find found or add made last: what is asked about is fed next
 	extra  int64    // bytes that records hold beside their slot
 	dirty  []uint32 // numbers of slots with flagDirty
 	flight []uint32 // and with flagInFlight
@@ -43,8 +44,11 @@ const (
 
 // find returns the slot of an id, nil where there is none.
 func (s *shelf[R, P]) find(id hash) *slot[R] {
-	if len(s.index) == 0 {
+	if s.count == 0 {
 		return nil
+	}
+	if e := s.at(s.recent); e.id == id {
+		return e
 	}
 	mask := uint64(len(s.index) - 1)
 	for i := id.lo & mask; ; i = (i + 1) & mask {
@@ -53,6 +57,7 @@ func (s *shelf[R, P]) find(id hash) *slot[R] {
 			return nil
 		}
 		if e := s.at(n - 1); e.id == id {
+			s.recent = n - 1
 			return e
 		}
 	}
@@ -67,6 +72,7 @@ func (s *shelf[R, P]) add(id hash, owner uint16) *slot[R] {
 	}
 	n := uint32(s.count)
 	s.count++
+	s.recent = n
 	e := s.at(n)
 	*e = slot[R]{id: id, owner: owner}
 	if s.count*4 > len(s.index)*3 {
@@ -87,14 +93,12 @@ func (s *shelf[R, P]) enter(n uint32) {
 	s.index[i] = n + 1
 }
 
-// number finds the number of a slot that is there.
-func (s *shelf[R, P]) number(id hash) uint32 {
-	mask := uint64(len(s.index) - 1)
-	for i := id.lo & mask; ; i = (i + 1) & mask {
-		if n := s.index[i] - 1; s.at(n).id == id {
-			return n
-		}
+// number is the number of a slot that is there.
+func (s *shelf[R, P]) number(e *slot[R]) uint32 {
+	if s.at(s.recent) != e {
+		s.find(e.id)
 	}
+	return s.recent
 }
 
 // reindex makes the index anew, of the size that fits.
@@ -118,7 +122,7 @@ func (s *shelf[R, P]) touch(e *slot[R], expires uint32) {
 	e.expires = max(e.expires, expires)
 	if e.flags&flagDirty == 0 {
 		e.flags |= flagDirty
-		s.dirty = append(s.dirty, s.number(e.id))
+		s.dirty = append(s.dirty, s.number(e))
 	}
 }
 
@@ -142,7 +146,7 @@ func (s *shelf[R, P]) sweep(drop func(*slot[R]) bool) {
 	for n := kept; n < uint32(s.count); n++ {
 		*s.at(n) = slot[R]{}
 	}
-	s.count = int(kept)
+	s.count, s.recent = int(kept), 0
 	chunks := (s.count + chunkSlots - 1) / chunkSlots
 	clear(s.chunks[chunks:])
 	s.chunks = s.chunks[:chunks]
