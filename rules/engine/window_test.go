@@ -320,13 +320,13 @@ func TestWindowLateEventsCount(t *testing.T) {
 		p := windowProgram(true, windowTestWidth, func(s *scene) bool {
 			return s.aggregate(0).number >= 4 && s.aggregate(1).kind == number && s.aggregate(1).number >= 2
 		}, aggCount, aggMax)
-		m, latest := newWindowMachine(p, h), event.Time(0)
+		m, latest, anew := newWindowMachine(p, h), event.Time(0), rapid.Bool().Draw(t, "anew")
 		var want []string
 		var waiting []int
 		var known []windowEvent
 		flush := func() {
 			for _, i := range waiting {
-				m = stepWindow(t, m, events[i].item(h.names), &latest, true, true)
+				m = stepWindow(t, m, events[i].item(h.names), &latest, anew, true)
 				known = append(known, events[i])
 			}
 			waiting = waiting[:0]
@@ -345,7 +345,7 @@ func TestWindowLateEventsCount(t *testing.T) {
 			if f := factsOf(known, at); f.count >= 4 && len(f.numbers) > 0 && slices.Max(f.numbers) >= 2 {
 				want = append(want, fmt.Sprint(e.key, " ", e.time, " ", h.names.own("log", e.id)))
 			}
-			m = stepWindow(t, m, e.item(h.names), &latest, true, false)
+			m = stepWindow(t, m, e.item(h.names), &latest, anew, false)
 		}
 		slices.Sort(want)
 		if got := hitNames(h.hits); !slices.Equal(got, want) {
@@ -403,7 +403,9 @@ func TestWindowVetoStopsTheHit(t *testing.T) {
 // Without a window nothing is kept but the history.
 func TestWindowlessRules(t *testing.T) {
 	h := newWindowHost()
-	p := windowProgram(true, 0, func(s *scene) bool { return s.aggregate(0).number == 1 || s.prev != nil && s.prev.values[0].text == "y" }, aggNew, aggCount)
+	p := windowProgram(true, 0, func(s *scene) bool {
+		return s.aggregate(0).number == 1 || s.prev != nil && s.prev.values[0].text == "y"
+	}, aggNew, aggCount)
 	p.usesPrev, p.prevNeeds = true, []int{0}
 	m := newWindowMachine(p, h)
 	var got []uint64
