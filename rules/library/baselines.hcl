@@ -299,7 +299,7 @@ rule "auth.two_places" {
 
 rule "auth.unusual_hour" {
   title           = "${key} logs in at an unusual hour"
-  description     = "A login in a part of the day (three hours) in which less than one in fifty logins of this user fall."
+  description     = "A login in a part of the day (night, morning, afternoon, evening: six hours each) in which less than one in a hundred logins of this user fall."
   severity        = "low"
   shadow_for      = "14d"
   attack          = ["T1078"]
@@ -308,7 +308,7 @@ rule "auth.unusual_hour" {
   runbook         = "Harmless alone. Look for a new device, network or country of the same user."
   when            = ok && interactive
   by              = [[gatebook.user.key]]
-  fire            = rarity(hour() - hour() % 3, "60d") < 0.02
+  fire            = rarity(hour() - hour() % 6, "60d") < 0.01
   quiet           = "24h"
   learn {
     for        = "14d"
