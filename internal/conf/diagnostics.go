@@ -52,6 +52,12 @@ func (d Diagnostic) String() string {
 	return sb.String()
 }
 
+// WithSource returns the diagnostic with the text of its file, so that Write can show the line. What a File notes has it already.
+func (d Diagnostic) WithSource(src []byte) Diagnostic {
+	d.src = src
+	return d
+}
+
 // Diagnostics is a list of errors and warnings. It is an error, but a list that is empty or holds only warnings is not
 // a nil error: use Err.
 type Diagnostics []Diagnostic
