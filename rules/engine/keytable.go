@@ -4,7 +4,7 @@ import "unsafe"
 
 // keyTable holds the states of the keys of one rule, a million of them in some tens of megabytes:
 //
-//	hash -> slots (open addressing, 8 bytes each) -> number of the key -> states[number], words[number*stride:]
+//	hash -> shard, slots (open addressing, 8 bytes each) -> number of the key -> states[number], words[number*stride:]
 //	                                                                      ^ lists by level, from cold to hot
 //
 // Keys are numbered without gaps: where one is removed, the last one takes its number. So memory follows what there is, and a number is good only
@@ -14,7 +14,7 @@ type keyTable struct {
 	states [][]keyState
 	words  [][]uint64
 	count  int
-	slots  []uint64 // the hash's lower half above, the number + 1 below; 0 is free
+	shards [keyShards]keyShard
 	lists  [keyLevels]keyList
 }
 
@@ -35,7 +35,9 @@ const (
 	chunkBits  = 10
 	chunkKeys  = 1 << chunkBits
 	firstChunk = 8
-	leastSlots = 16
+	leastSlots = 4
+	shardBits  = 5
+	keyShards  = 1 << shardBits // so that no single step of growth is large
 )
 
 func (t *keyTable) state(n int) *keyState { return &t.states[n>>chunkBits][n&(chunkKeys-1)] }
@@ -48,12 +50,13 @@ func (t *keyTable) first(n int) []uint64 {
 
 // find returns the number of a key, -1 where there is none.
 func (t *keyTable) find(h hash) int {
-	if len(t.slots) == 0 {
+	x := t.shard(h)
+	if x.count == 0 {
 		return -1
 	}
-	tag, mask := uint32(h.lo), uint32(len(t.slots)-1)
-	for at := tag & mask; t.slots[at] != 0; at = (at + 1) & mask {
-		if s := t.slots[at]; uint32(s>>32) == tag {
+	tag := uint32(h.lo)
+	for at := x.home(tag); x.slots[at] != 0; at = x.next(at) {
+		if s := x.slots[at]; uint32(s>>32) == tag {
 			if n := int(uint32(s)) - 1; t.state(n).hash == h {
 				return n
 			}
@@ -64,9 +67,6 @@ func (t *keyTable) find(h hash) int {
 
 // insert adds a key that is not there, to no list yet.
 func (t *keyTable) insert(h hash) int {
-	if (t.count+1)*5 > len(t.slots)*4 {
-		t.resize(max(leastSlots, 2*len(t.slots)))
-	}
 	n := t.count
 	if n>>chunkBits == len(t.states) {
 		size := chunkKeys
@@ -83,46 +83,20 @@ func (t *keyTable) insert(h hash) int {
 	}
 	t.count++
 	*t.state(n) = keyState{hash: h}
-	t.enter(uint32(h.lo), n)
+	t.shard(h).enter(uint32(h.lo), n)
 	return n
-}
-
-func (t *keyTable) enter(tag uint32, n int) {
-	mask := uint32(len(t.slots) - 1)
-	at := tag & mask
-	for t.slots[at] != 0 {
-		at = (at + 1) & mask
-	}
-	t.slots[at] = uint64(tag)<<32 | uint64(n+1)
-}
-
-// slot finds where a key of the table stands.
-func (t *keyTable) slot(n int) uint32 {
-	tag, mask := uint32(t.state(n).hash.lo), uint32(len(t.slots)-1)
-	at := tag & mask
-	for t.slots[at] != uint64(tag)<<32|uint64(n+1) {
-		at = (at + 1) & mask
-	}
-	return at
-}
-
-func (t *keyTable) resize(size int) {
-	old := t.slots
-	t.slots = make([]uint64, size)
-	for _, s := range old {
-		if s != 0 {
-			t.enter(uint32(s>>32), int(uint32(s))-1)
-		}
-	}
 }
 
 // remove takes a key out, of its list too.
 func (t *keyTable) remove(n int) {
 	t.unlink(n)
-	t.erase(t.slot(n))
+	h := t.state(n).hash
+	t.shard(h).erase(uint32(h.lo), n)
 	last := t.count - 1
 	if n != last {
-		t.slots[t.slot(last)] = uint64(uint32(t.state(last).hash.lo))<<32 | uint64(n+1)
+		h = t.state(last).hash
+		x := t.shard(h)
+		x.slots[x.find(uint32(h.lo), last)] = keySlot(uint32(h.lo), n)
 		*t.state(n) = *t.state(last)
 		copy(t.first(n), t.first(last))
 		t.relink(n)
@@ -133,22 +107,6 @@ func (t *keyTable) remove(n int) {
 		t.states[chunks-1], t.words[chunks-1] = nil, nil
 		t.states, t.words = t.states[:chunks-1], t.words[:chunks-1]
 	}
-	if len(t.slots) > leastSlots && t.count*8 < len(t.slots) {
-		t.resize(len(t.slots) / 2)
-	}
-}
-
-// erase frees a slot, and moves back what stands behind it only because it was taken.
-func (t *keyTable) erase(at uint32) {
-	mask := uint32(len(t.slots) - 1)
-	for next := (at + 1) & mask; t.slots[next] != 0; next = (next + 1) & mask {
-		home := uint32(t.slots[next]>>32) & mask
-		if (next-home)&mask >= (next-at)&mask {
-			t.slots[at] = t.slots[next]
-			at = next
-		}
-	}
-	t.slots[at] = 0
 }
 
 // touch makes a key the hottest of a level.
@@ -206,10 +164,92 @@ func (t *keyTable) relink(n int) {
 
 // bytes is what the table takes, without what more points to.
 func (t *keyTable) bytes() int64 {
-	n := len(t.slots) * 8
+	n := 0
+	for i := range t.shards {
+		n += len(t.shards[i].slots) * 8
+	}
 	if chunks := len(t.states); chunks > 0 {
 		keys := (chunks-1)*chunkKeys + len(t.states[0])
 		n += keys*(int(unsafe.Sizeof(keyState{}))+8*t.stride) + cap(t.states)*48
 	}
 	return int64(n)
+}
+
+// keyShard finds the numbers of a part of the keys. A slot is the lower half of the hash's lower word above, the number + 1 below; 0 is free.
+type keyShard struct {
+	slots []uint64
+	count int
+}
+
+func (t *keyTable) shard(h hash) *keyShard { return &t.shards[h.hi>>(64-shardBits)] }
+
+func keySlot(tag uint32, n int) uint64 { return uint64(tag)<<32 | uint64(n+1) }
+
+// home is where a key would stand if nothing else did.
+func (x *keyShard) home(tag uint32) int { return int(uint64(tag) * uint64(len(x.slots)) >> 32) }
+
+func (x *keyShard) next(at int) int {
+	if at++; at == len(x.slots) {
+		return 0
+	}
+	return at
+}
+
+// distance is how far a slot is behind another one.
+func (x *keyShard) distance(from, to int) int {
+	if to < from {
+		return to + len(x.slots) - from
+	}
+	return to - from
+}
+
+func (x *keyShard) enter(tag uint32, n int) {
+	if (x.count+1)*5 > len(x.slots)*4 {
+		x.resize(leastSlots + len(x.slots) + len(x.slots)/4)
+	}
+	x.put(keySlot(tag, n))
+	x.count++
+}
+
+func (x *keyShard) put(s uint64) {
+	at := x.home(uint32(s >> 32))
+	for x.slots[at] != 0 {
+		at = x.next(at)
+	}
+	x.slots[at] = s
+}
+
+func (x *keyShard) resize(size int) {
+	old := x.slots
+	x.slots = make([]uint64, size)
+	for _, s := range old {
+		if s != 0 {
+			x.put(s)
+		}
+	}
+}
+
+// find is where a number that is there stands.
+func (x *keyShard) find(tag uint32, n int) int {
+	at := x.home(tag)
+	for s := keySlot(tag, n); x.slots[at] != s; {
+		at = x.next(at)
+	}
+	return at
+}
+
+// erase frees the slot of a number, and moves back what stands behind it only because it was taken.
+func (x *keyShard) erase(tag uint32, n int) {
+	at := x.find(tag, n)
+	for next := x.next(at); x.slots[next] != 0; next = x.next(next) {
+		home := x.home(uint32(x.slots[next] >> 32))
+		if x.distance(home, next) >= x.distance(at, next) {
+			x.slots[at] = x.slots[next]
+			at = next
+		}
+	}
+	x.slots[at] = 0
+	if x.count--; len(x.slots) > 4*leastSlots && x.count*3 < len(x.slots) {
+		x.resize(len(x.slots) / 2)
+	}
 }
