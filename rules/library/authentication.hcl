@@ -212,7 +212,7 @@ rule "auth.stuffing" {
     expect = [{ at = "+9s", key = ["203.0.113.201"] }]
   }
   test "an office behind one address" {
-    events = concat([for i in range(30) : login_ok("+${i}s", "u${i}", "198.51.100.7")], [for i in range(12) : login_failed("+${i * 2}s", "u${i}", "198.51.100.7")])
+    events = [for i in range(40) : i % 3 == 0 ? login_failed("+${i}s", "u${i}", "198.51.100.7") : login_ok("+${i}s", "u${i}", "198.51.100.7")]
     expect = []
   }
   test "a dictionary of names at sshd" {
@@ -241,7 +241,7 @@ rule "auth.spraying" {
     expect = [{ at = "+20m", key = ["198.51.100.77"] }]
   }
   test "a shared address with typos" {
-    events = concat([for i in range(6) : login_failed("+${i * 5}m", "u${i}", "198.51.100.7")], [for i in range(6) : login_ok("+${i * 5 + 1}m", "u${i}", "198.51.100.7")])
+    events = [for i in range(12) : i % 2 == 0 ? login_failed("+${i * 150}s", "u${i}", "198.51.100.7") : login_ok("+${i * 150}s", "u${i - 1}", "198.51.100.7")]
     expect = []
   }
   test "scanners that know no account" {
@@ -340,7 +340,7 @@ rule "auth.bruteforce_success" {
     expect = [for k in [["example/kate"], ["203.0.113.18"]] : { at = "+60s", key = k }]
   }
   test "a shared address on a Monday morning" {
-    events = concat([for i in range(20) : login_failed("+${i * 60}s", "u${i}", "198.51.100.7")], [for i in range(20) : login_ok("+${i * 60 + 20}s", "u${i}", "198.51.100.7")])
+    events = [for i in range(40) : i % 2 == 0 ? login_failed("+${i * 30}s", "u${i}", "198.51.100.7") : login_ok("+${i * 30}s", "u${i - 1}", "198.51.100.7")]
     expect = []
   }
   test "a forgotten password" {
@@ -416,7 +416,7 @@ rule "auth.failures_regular" {
   by              = [[gatebook.user.key]]
   window          = "7d"
   fire            = distinct(weekday()) >= 5 && distinct(hour()) <= 2
-  quiet           = "7d"
+  quiet           = "24h"
 
   except "names_guessed_everywhere" {
     when   = event.dataset == "linux.auth" && contains(list.scanned_accounts, user.name)
@@ -424,7 +424,7 @@ rule "auth.failures_regular" {
   }
 
   test "every night" {
-    events = [for i in range(6) : login_failed("+${i * 24}h", "bob", "203.0.113.9")]
+    events = [for i in range(5) : login_failed("+${i * 24}h", "bob", "203.0.113.9")]
     expect = [{ at = "+96h", key = ["bob"] }]
   }
   test "typos at all hours" {

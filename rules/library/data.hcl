@@ -26,10 +26,16 @@ rule "data.mass_delete" {
   test "ten, after nothing for half a year" {
     events = concat(
       [for i in range(6) : event("+${i * 72}h", { "event.action" = "delete", "event.outcome" = "success", "event.dataset" = "activity_log.activity", "user.name" = "bob" })],
-      [for i in range(10) : event("+${200 * 24 * 60 + i}s", { "event.action" = "delete", "event.outcome" = "success", "event.dataset" = "activity_log.activity", "user.name" = "bob" })],
       [for i in range(10) : event("+${200 * 24 * 3600 + i}s", { "event.action" = "delete", "event.outcome" = "success", "event.dataset" = "activity_log.activity", "user.name" = "bob" })],
     )
     expect = [{ at = "+${200 * 24 * 3600 + 9}s", key = ["gatebook.activity_log.activity", "bob"] }]
+  }
+  test "ten by somebody who deletes every week" {
+    events = concat(
+      [for i in range(10) : event("+${i * 168}h", { "event.action" = "delete", "event.outcome" = "success", "event.dataset" = "activity_log.activity", "user.name" = "bob" })],
+      [for i in range(10) : event("+${1680 * 3600 + i}s", { "event.action" = "delete", "event.outcome" = "success", "event.dataset" = "activity_log.activity", "user.name" = "bob" })],
+    )
+    expect = []
   }
   test "a job that cleans up" {
     events = [for i in range(200) : event("+${i}s", { "event.action" = "delete", "event.outcome" = "success", "event.dataset" = "activity_log.activity", "user.name" = "trim", "gatebook.actor.type" = "service" })]
@@ -176,6 +182,13 @@ rule "data.bulk_export" {
     parser = "payment_portal"
     log    = join("\n", [for i in range(20) : "2026-01-12T10:${10 + i}:00Z,bob,2,2,203.0.113.9,Acme"])
     expect = [{ at = "+19m", key = ["gatebook.payment_portal.login", "bob"] }]
+  }
+  test "five by somebody who took nothing for half a year" {
+    events = concat(
+      [for i in range(6) : event("+${i * 72}h", { "event.action" = "export", "event.outcome" = "success", "event.dataset" = "auth_service.audit", "user.name" = "bob" })],
+      [for i in range(5) : event("+${200 * 24 * 60 + i}m", { "event.action" = "export", "event.outcome" = "success", "event.dataset" = "auth_service.audit", "user.name" = "bob" })],
+    )
+    expect = [{ at = "+${200 * 24 * 60 + 4}m", key = ["gatebook.auth_service.audit", "bob"] }]
   }
   test "the reports of the day" {
     parser = "payment_portal"

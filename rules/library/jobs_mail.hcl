@@ -36,7 +36,7 @@ rule "job.failing_repeatedly" {
   when            = event.action == "job-run" && (event.outcome == "failure" || event.outcome == "success")
   by              = [[coalesce(gatebook.job.name, gatebook.job.type)]]
   fire            = event.outcome == "failure" && prev.event.outcome == "failure"
-  quiet           = "3d"
+  quiet           = "24h"
 
   test "two nights" {
     parser = "auth_service"

@@ -155,7 +155,7 @@ rule "session.long_lived" {
   runbook         = "Shorten the lifetime of sessions, or end old ones once a month."
   when            = (event.action == "session-end" || event.action == "session-expire" || event.action == "session-revoke") && event.duration > 2592000000000000
   by              = [[gatebook.user.key]]
-  quiet           = "7d"
+  quiet           = "24h"
 
   test "six weeks" {
     parser = "auth_service"
