@@ -444,3 +444,32 @@ func FuzzHistoryRow(f *testing.F) {
 		_, _ = decodeRecord(b, recordBefore, new(before), names)
 	})
 }
+
+// TestLateQuestions: what the times that are kept tell of a past that later events have passed.
+func TestLateQuestions(t *testing.T) {
+	var s seenTimes
+	for i, at := range []event.Time{10 * days, 12*days + 1, 12*days + 2, 13*days + 1, 13*days + 2, 13*days + 3} {
+		if i == 0 {
+			s = seenTimes{at, at, at}
+		} else {
+			s.add(at)
+		}
+	}
+	for _, c := range []struct {
+		what          string
+		since, before event.Time
+		yes, known    bool
+	}{
+		{"after all", 0, 14 * days, true, true},
+		{"before the latest, after an earlier day", 11 * days, 13*days + 2, true, true},
+		{"the latest of the earlier day", 12*days + 2, 12*days + 3, true, true},
+		{"the first", 0, 11 * days, true, true},
+		{"before the first", 0, 10 * days, false, true},
+		{"since the latest", 13*days + 4, 14 * days, false, true},
+		{"one that was not kept", 12*days + 1, 12*days + 2, false, false},
+	} {
+		if yes, known := s.within(c.since, c.before); yes != c.yes || known != c.known {
+			t.Errorf("%s: %v, %v", c.what, yes, known)
+		}
+	}
+}
