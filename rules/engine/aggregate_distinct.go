@@ -33,13 +33,9 @@ func (d *distinctValues) remove(h uint64) (grown int64) {
 		return 0
 	}
 	at := d.find(h)
-	switch d.slots[at].times {
-	case 0:
+	if times := d.slots[at].times; times != 1 {
+		d.slots[at].times -= min(times, 1)
 		return 0
-	default:
-		d.slots[at].times--
-		return 0
-	case 1:
 	}
 	d.count--
 	mask := uint64(len(d.slots) - 1)
