@@ -153,6 +153,11 @@ rule "auth.account_attacked" {
     events = [for i in range(30) : event("+${i}m", { "event.action" = "login", "event.outcome" = "failure", "event.reason" = "user_not_found", "user.name" = "sales", "source.ip" = "203.0.113.9" })]
     expect = []
   }
+  test "an invalid session is no unknown account" {
+    parser = "payment_portal"
+    log    = join("\n", [for i in range(20) : "2026-01-12T10:${10 + i}:00Z,bob,1,9,203.0.113.9"])
+    expect = [{ at = "+19m", key = ["bob"] }]
+  }
   test "a forgotten password" {
     events = [for i in range(12) : login_failed("+${i * 2}m", "bob", "198.51.100.7")]
     expect = []
@@ -492,7 +497,7 @@ rule "auth.disabled_account" {
   tags            = ["login", "accounts"]
   false_positives = ["a job or phone of somebody who left"]
   runbook         = "Ask who still has the password: a former employee, or a list of stolen ones. Remove what still tries; where it comes from an unknown address, look at what else the address tried."
-  when            = event.action == "login" && event.outcome == "failure" && (gatebook.status.code == 10 || gatebook.status.code == 11 || matches(event.reason, "(?i)(user|account|merchant)[ _a-z]*(disabled|inactive|suspended|deactivated|has expired)"))
+  when            = event.action == "login" && event.outcome == "failure" && (gatebook.status.code == 10 || gatebook.status.code == 11 || contains(list.disabled_account_reasons, lower(event.reason)))
   by              = [[gatebook.user.key]]
   quiet           = "24h"
 
@@ -527,7 +532,7 @@ rule "auth.ip_restriction" {
   tags            = ["login", "address"]
   false_positives = ["an employee at home or on a new line"]
   runbook         = "The password may have been right. Ask the user; if it was not them, reset the password."
-  when            = event.outcome == "failure" && (gatebook.status.code == 12 && (event.action == "login" || event.action == "download" || event.action == "upload" || event.action == "request") || event.code == "sshd.not_from_permitted_host" || event.action == "login" && matches(event.reason, "(?i)ip (login )?restriction|(address|ip) (is )?not (allowed|permitted)"))
+  when            = event.outcome == "failure" && (event.action == "login" || event.action == "login-detail" || event.action == "download" || event.action == "upload" || event.action == "request") && (gatebook.status.code == 12 || contains(list.address_refused_reasons, lower(event.reason)))
   by              = [[gatebook.user.key]]
   quiet           = "12h"
 

@@ -15,7 +15,7 @@ import (
 )
 
 // company makes the events of an ordinary month: 500 people in two towns, office hours, shared addresses of the offices, typos and forgotten passwords, phones, journeys by
-// aeroplane, new devices, single sign-on into applications, second factors, a few administrators, jobs, mails, and the background of the internet at a bastion. Six
+// aeroplane, new devices, single sign-on into applications, second factors, a few administrators, jobs, mails, and the background of the internet at a bastion. Three
 // weeks come before it, so that what learns has learned.
 type company struct {
 	random *rand.Rand
@@ -50,7 +50,7 @@ var (
 
 const (
 	companyPeople = 500
-	companyWeeks  = 10 // the last four are the month
+	companyWeeks  = 7 // the last four are the month
 )
 
 var companyStart = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC) // a Monday
@@ -88,7 +88,7 @@ func (c *company) hire() {
 		p.home = p.office
 		p.home.network += 100
 		if c.chance(12) && !p.admin { // a journey of four days
-			first := 20 + c.random.IntN(companyWeeks*7-26)
+			first := 16 + c.random.IntN(companyWeeks*7-22)
 			for day := first; day < first+4; day++ {
 				p.away[day] = abroad[i%len(abroad)]
 			}

@@ -60,6 +60,24 @@ list "scanned_accounts" {
   "git", "ftp", "ftpuser", "www-data", "nagios", "hadoop", "jenkins", "deploy", "support", "service"]
 }
 
+# Reasons of failed logins (event.reason, in small letters) by which sources say that there is no such account. A site whose application uses other words
+# adds them: what is not in here counts as an attempt at an existing account.
+list "unknown_account_reasons" {
+  values = ["invalid user", "illegal user", "unknown user", "no such user", "user not found", "user_not_found", "user unknown", "user does not exist",
+  "account not found", "unknown account", "nonexistent user", "invalid company", "invalid company/user"]
+}
+
+# Reasons that say that the account is there and may not be used any more.
+list "disabled_account_reasons" {
+  values = ["user account disabled", "merchant account disabled", "account disabled", "account is disabled", "user disabled", "user_disabled", "user is disabled",
+  "account suspended", "user suspended", "account inactive", "account deactivated", "user account has expired", "account expired", "expired (account expired)"]
+}
+
+# Reasons that say that the address may not be used.
+list "address_refused_reasons" {
+  values = ["ip login restriction", "not from a permitted host", "ip not allowed", "ip address not allowed", "address not allowed", "ip restricted"]
+}
+
 # What calls itself so is a program and not a browser.
 list "script_clients" {
   kind   = "regex"
@@ -78,7 +96,7 @@ define "ok" {
 
 # The source says that there is no such account.
 define "unknown_account" {
-  when = matches(event.reason, "(?i)(invalid|unknown|illegal|no such) user|user.?not.?found|user unknown|nonexistent|does not exist|invalid company")
+  when = contains(list.unknown_account_reasons, lower(event.reason))
 }
 
 # A person and not a program.

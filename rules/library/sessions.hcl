@@ -129,7 +129,7 @@ rule "session.ip_conflict" {
   tags            = ["session"]
   false_positives = ["a phone that changes between Wi-Fi and the mobile network"]
   runbook         = "Compare the networks of the two addresses. Another country or a hosting company: end the session, reset the password; the session may have been stolen."
-  when            = event.outcome == "failure" && gatebook.status.code == 8
+  when            = event.outcome == "failure" && (event.action == "login" || event.action == "download" || event.action == "upload" || event.action == "request") && gatebook.status.code == 8
   by              = [[gatebook.user.key]]
   quiet           = "24h"
 
