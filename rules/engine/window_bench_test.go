@@ -46,7 +46,7 @@ func BenchmarkWindowCount(b *testing.B) {
 
 // BenchmarkWindowDistinct has 1,800 different values in the window of one key.
 func BenchmarkWindowDistinct(b *testing.B) {
-	for _, late := range []int{0, 10} {
+	for _, late := range []int{0, 10, 500} {
 		b.Run(fmt.Sprintf("%d behind", late), func(b *testing.B) {
 			h := newWindowHost()
 			p := windowProgram(false, 30*time.Minute, atLeast(0, 1e9), aggDistinct)

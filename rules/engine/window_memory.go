@@ -15,7 +15,11 @@ const (
 func (m *windowMachine) keys() int { return m.table.count }
 
 func (m *windowMachine) bytes() int64 {
-	return int64(unsafe.Sizeof(*m)) + m.one.bytes() + m.table.bytes() + m.heap + m.gone.bytes()
+	n := int64(unsafe.Sizeof(*m)) + m.one.bytes() + m.table.bytes() + m.heap + m.gone.bytes()
+	if m.past != nil {
+		n += m.past.bytes()
+	}
+	return n
 }
 
 // latest is the time of a key's latest event.
@@ -73,6 +77,7 @@ func (m *windowMachine) drop(n int) {
 // shrink gives up what is expired, then keys of the lowest level, those first that had no event for the longest time.
 func (m *windowMachine) shrink(bytes int64) (keys int) {
 	goal := m.bytes() - bytes
+	m.past = nil
 	m.dropExpired(m.table.count)
 	m.gone.fit(goal/8, m.newest, m.layout.window)
 	for level := 0; level < keyLevels && m.bytes() > goal; {
