@@ -206,7 +206,7 @@ func (m *expectMachine) load(r *reader) error {
 		e.values = keepValues(nil, from, r.values())
 		a := r.about()
 		e.about = &a
-		if r.err != nil || m.table.find(e.hash) != nil || int(e.grouping) >= m.p.grouping {
+		if r.err != nil || m.table.find(e.hash) != nil || e.grouping < 0 || int(e.grouping) >= m.p.grouping {
 			r.fail()
 			break
 		}

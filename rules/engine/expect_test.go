@@ -35,7 +35,7 @@ func TestExpect(t *testing.T) {
 		{"fires once", "0", "10:1"},
 		{"in time", "0 10 20", "30:3"},
 		{"armed again", "0 15", "10:1 25:2"},
-		{"late, later than the last", "0 8 !4 9", "19:4"},
+		{"late, before the last", "0 8 !4", "18:2"},
 		{"late moves the deadline", "0 !3", "13:2"},
 		{"late, after it fired, arms again", "0 15x !12", "10:1 22:3"},
 		{"late, after it would have fired", "0 25x !12", "10:1"},

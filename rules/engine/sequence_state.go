@@ -152,7 +152,7 @@ func (m *sequenceMachine) load(r *reader) error {
 	from := r.slots(m.keeps)
 	for range r.count() {
 		e := &sequenceKey{text: r.text(), hash: r.hash(), grouping: int32(r.uint())}
-		if r.err != nil || m.table.find(e.hash) != nil || int(e.grouping) >= m.p.grouping {
+		if r.err != nil || m.table.find(e.hash) != nil || e.grouping < 0 || int(e.grouping) >= m.p.grouping {
 			r.fail()
 			break
 		}

@@ -106,7 +106,7 @@ func (m *sessionMachine) load(r *reader) error {
 	written := r.slotList()
 	for range r.count() {
 		e := &sessionKey{text: r.text(), hash: r.hash(), grouping: int32(r.uint()), closed: r.time()}
-		if r.err != nil || m.table.find(e.hash) != nil || int(e.grouping) >= m.p.grouping {
+		if r.err != nil || m.table.find(e.hash) != nil || e.grouping < 0 || int(e.grouping) >= m.p.grouping {
 			r.fail()
 			break
 		}
