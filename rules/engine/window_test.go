@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -513,102 +512,4 @@ func TestWindowLoadsWithAnotherTitle(t *testing.T) {
 			t.Errorf("with %d aggregates: hits %v, %q", len(aggs), h.hits, next.describe(0, windowKey("bob")))
 		}
 	}
-}
-
-func TestDistinctValues(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var d distinctValues
-		var bytes int64
-		times := map[uint64]int{}
-		for range rapid.IntRange(0, 300).Draw(t, "steps") {
-			h := rapid.Uint64Range(1, 40).Draw(t, "value") << rapid.SampledFrom([]int{0, 3, 60}).Draw(t, "shift")
-			if rapid.IntRange(0, 2).Draw(t, "remove") > 0 {
-				bytes += d.add(h)
-				times[h]++
-			} else {
-				bytes += d.remove(h)
-				if times[h]--; times[h] <= 0 {
-					delete(times, h)
-				}
-			}
-			if d.count != len(times) || bytes != int64(len(d.slots))*16 {
-				t.Fatalf("%d values and %d bytes, want %d and %d", d.count, bytes, len(times), len(d.slots)*16)
-			}
-		}
-	})
-}
-
-func TestExactSum(t *testing.T) {
-	for _, c := range []struct {
-		want    float64
-		numbers []float64
-	}{
-		{1, []float64{0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1}},
-		{-100.1, []float64{-50.05, -50.05}},
-		{5, []float64{1e18, 5, -1e18}},
-		{1 << 62, []float64{math.Inf(1)}},
-		{3 * (1 << 62), []float64{1 << 62, 1 << 62, 1 << 62}},
-		{12345678901234, []float64{12345678901234}},
-	} {
-		var s exactSum
-		for _, f := range c.numbers {
-			s.add(millionths(f))
-		}
-		if got := s.float(); got != c.want {
-			t.Errorf("sum of %v is %v, want %v", c.numbers, got, c.want)
-		}
-		for _, f := range c.numbers {
-			s.add(millionths(f).negative())
-		}
-		if s != (exactSum{}) {
-			t.Errorf("%v leaves %v", c.numbers, s)
-		}
-	}
-}
-
-func TestKeyTable(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		table := keyTable{stride: 1}
-		want := map[hash]uint64{}
-		var order [keyLevels][]hash
-		forget := func(h hash) {
-			for l := range order {
-				order[l] = slices.DeleteFunc(order[l], func(o hash) bool { return o == h })
-			}
-		}
-		for range rapid.IntRange(0, 400).Draw(t, "steps") {
-			h := hash{rapid.Uint64Range(0, 3).Draw(t, "hi") << 57, rapid.Uint64Range(1, 60).Draw(t, "lo") << rapid.SampledFrom([]int{0, 20, 26}).Draw(t, "shift")}
-			n := table.find(h)
-			if word, ok := want[h]; ok != (n >= 0) || ok && table.first(n)[0] != word {
-				t.Fatalf("find %v: %d", h, n)
-			}
-			level := rapid.IntRange(0, keyLevels-1).Draw(t, "level")
-			switch {
-			case n < 0:
-				n = table.insert(h)
-				want[h] = uint64(len(want))<<32 | h.lo
-				table.first(n)[0] = want[h]
-			case level == 0:
-				table.remove(n)
-				delete(want, h)
-				forget(h)
-				continue
-			}
-			table.touch(n, uint8(level))
-			forget(h)
-			order[level] = append(order[level], h)
-		}
-		var got [keyLevels][]hash
-		for l := range table.lists {
-			for at := table.lists[l].cold; at != 0; at = table.state(int(at - 1)).hotter {
-				got[l] = append(got[l], table.state(int(at-1)).hash)
-			}
-			if len(got[l]) == 0 && len(order[l]) == 0 {
-				got[l], order[l] = nil, nil
-			}
-		}
-		if table.count != len(want) || !reflect.DeepEqual(got, order) {
-			t.Fatalf("%d keys %v, want %d %v", table.count, got, len(want), order)
-		}
-	})
 }
