@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/internal/conf"
+	"github.com/gatebook/gatebook/query"
 )
 
 // Evaluating an expression of a test has a price: nodes of the expression that are evaluated, elements that are made, and 32 bytes of text count one.
@@ -457,6 +458,11 @@ func checkTestField(scratch *event.Event, f TestField) error {
 		case errors.Is(err, event.ErrUnknownField):
 			return fmt.Errorf("%s is set by Gatebook itself", f.Name)
 		case err != nil:
+			if q, unknown := query.FieldNamed(f.Name); unknown == nil {
+				if _, better := query.ValueFor(q, text, nil); better != nil {
+					return better
+				}
+			}
 			return err
 		}
 	}
