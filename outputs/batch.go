@@ -14,6 +14,7 @@ type Batch struct {
 	Parts []Part
 	Len   int   // items
 	Size  int64 // bytes before compression
+	Final bool  // nothing more will come: nothing is to be put off any longer
 }
 
 // Part is a run of items that lie together: a block of the log as it is, or chosen items one after the other.

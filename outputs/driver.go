@@ -175,6 +175,7 @@ func (d *driver) loop(ctx context.Context) error {
 				if d.o.End == nil {
 					return nil // the reader is closed
 				}
+				d.hurry(time.Now())
 				continue
 			}
 			d.parked = append(d.parked, g...)
@@ -265,6 +266,7 @@ func (d *driver) start(j *job) error {
 		}
 	}
 	j.attempts++
+	j.batch.Final = d.ended
 	d.st.inFlight.Add(int64(j.batch.Len))
 	d.st.requests.Add(1)
 	go func() {

@@ -64,6 +64,7 @@ const (
 	Again     Verdict = iota // send it again later
 	AgainSoon                // send it again at once: what stood in the way is out of it
 	Refuse                   // never send it again: dead letter
+	Later                    // nothing is wrong with it: it comes again at ItemError.Until, kept beside the cursor
 )
 
 // ItemError is an item that was not taken.
@@ -76,7 +77,8 @@ type ItemError struct {
 	Status  int
 	Type    string
 	Reason  string
-	Remedy  string // set where a person has to act
+	Remedy  string    // set where a person has to act
+	Until   time.Time // with Later
 }
 
 // PartialError names the items of a batch that were not taken, by index, ascending.
@@ -119,11 +121,14 @@ type Env struct {
 	Compile func(body *conf.Body, expr hcl.Expression) func(*event.Event) bool
 	// Stdout is where path = "-" writes; nil is os.Stdout.
 	Stdout interface{ Write([]byte) (int, error) }
+	// Tell appends one event to the log; fill sets what is ours of it, the dataset too. It must not wait for an output. nil
+	// tells nobody.
+	Tell func(ctx context.Context, fill func(*event.Event)) error
 }
 
 // Params are what every output block may say, and what the output itself needs of the driver.
 type Params struct {
-	Match    func(*event.Event) bool // nil: all
+	Match    func(*event.Event) bool // nil: all; what a Maker sets here is asked before `when`
 	Required bool
 	MaxLag   int64 // bytes; 0 where Required
 
@@ -143,8 +148,10 @@ type Maker func(label string, body *conf.Body, env Env) (Output, Params)
 // Registry holds the kinds of outputs.
 var Registry = map[string]Maker{
 	"elasticsearch": newElasticsearch,
+	"email":         newEmail,
 	"file":          newFile,
 	"store":         newStore,
+	"webhook":       newWebhook,
 }
 
 // New makes the output of a config block `output "kind" "label" { ... }`. Errors are noted in the block's file.
@@ -159,7 +166,7 @@ func New(kind, label string, body *conf.Body, env Env) (Output, Params) {
 	}
 	out, p := mk(label, body, env)
 	if e := body.Expr("when"); e != nil && env.Compile != nil {
-		p.Match = env.Compile(body, e)
+		p.Match = both(p.Match, env.Compile(body, e))
 	}
 	p.Required = body.Bool("required", !body.Has("max_lag"))
 	p.MaxLag = body.Size("max_lag", 0, 1<<20, 0)
@@ -171,6 +178,17 @@ func New(kind, label string, body *conf.Body, env Env) (Output, Params) {
 	}
 	body.Close()
 	return out, p
+}
+
+// both asks a, then b; either may be nil.
+func both(a, b func(*event.Event) bool) func(*event.Event) bool {
+	if a == nil || b == nil {
+		if a == nil {
+			return b
+		}
+		return a
+	}
+	return func(e *event.Event) bool { return a(e) && b(e) }
 }
 
 // Options are for Run.

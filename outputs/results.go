@@ -255,12 +255,14 @@ func (d *driver) refused(j *job, p *Part, i, n int, e *ItemError, now time.Time)
 		d.r.Count(0, 0, 1)
 		return true
 	}
-	d.st.retried.Add(1)
+	if e.Verdict != Later {
+		d.st.retried.Add(1)
+	}
 	unknown := p.MayBeTaken(i) || e.Unknown
 	if p.from == nil {
 		w := j.items[n]
 		w.unknown = unknown
-		w.wait(e, &d.o, now)
+		d.wait(w, e, now)
 		w.stream.waiting = append(w.stream.waiting, w)
 		return true
 	}
@@ -278,15 +280,34 @@ func (d *driver) refused(j *job, p *Part, i, n int, e *ItemError, now time.Time)
 	w := &waiting{seq: p.Seq(i), unknown: unknown}
 	p.from.left--
 	d.keep(s, p.from, w, p.Item(items, i))
-	w.wait(e, &d.o, now)
+	d.wait(w, e, now)
 	return true
 }
 
-func (w *waiting) wait(e *ItemError, o *Options, now time.Time) {
-	w.attempts++
-	w.due = now
-	if e.Verdict == Again {
-		w.due = now.Add(o.backoff(w.attempts))
+// wait says when an item is sent again.
+func (d *driver) wait(w *waiting, e *ItemError, now time.Time) {
+	w.due, w.later = now, e.Verdict == Later
+	switch e.Verdict {
+	case Later:
+		if !d.ended {
+			w.due = e.Until
+		}
+	case Again:
+		w.attempts++
+		w.due = now.Add(d.o.backoff(w.attempts))
+	default:
+		w.attempts++
+	}
+}
+
+// hurry makes due what was put off: nothing more will come.
+func (d *driver) hurry(now time.Time) {
+	for _, s := range d.streams {
+		for _, w := range s.waiting {
+			if w.later {
+				w.due = now
+			}
+		}
 	}
 }
 

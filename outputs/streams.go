@@ -24,6 +24,7 @@ type waiting struct {
 	unknown  bool
 	attempts int
 	due      time.Time
+	later    bool // put off by the output, not turned away
 }
 
 // keepBytes bounds the outstanding items kept in memory; the others are read again.
