@@ -16,7 +16,7 @@ const (
 func (e *Engine) bytes() int64 {
 	n := e.memory.bytes() + e.order.size + e.episodes.size + e.names.size
 	for _, x := range e.runs {
-		n += x.machine.bytes()
+		n += x.machine.bytes() + x.recent.bytes()
 	}
 	return n
 }
@@ -28,7 +28,7 @@ func (e *Engine) keepBudget() {
 		e.sweepIDs()
 	}
 	total := e.bytes()
-	if total <= e.options.Budget {
+	if total <= e.options.Budget-e.options.Budget/64 { // what comes until it is counted again has room
 		return
 	}
 	goal := total - e.options.Budget + e.options.Budget/16
@@ -121,6 +121,7 @@ func (e *Engine) sweepIDs() {
 	see := func(id eventID) { used[id] = struct{}{} }
 	for _, x := range e.runs {
 		x.machine.eachID(see)
+		x.recent.eachID(see)
 	}
 	for _, w := range e.order.heap {
 		see(w.id)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/query"
 	"github.com/gatebook/gatebook/rules"
 )
 
@@ -55,13 +56,11 @@ const (
 
 // Engine is the state of all rules.
 type Engine struct {
-	options  Options
-	hash     hasher
-	names    *ids
-	memory   *history
-	index    *ruleIndex
-	runs     []*run
-	byNumber map[uint64]*run
+	options Options
+	hash    hasher
+	names   *ids
+	memory  *history
+	ready
 	clock    clock
 	order    reorder
 	episodes episodes
@@ -78,7 +77,13 @@ type Engine struct {
 	noticed map[noticeKey]noticeState
 	cursor  uint64
 	stale   []string // blobs of rules that are gone
+}
 
+// ready is a set of rules that was made ready to run.
+type ready struct {
+	runs       []*run
+	byNumber   map[uint64]*run
+	index      *ruleIndex
 	overAlerts bool // there are rules over alerts
 }
 
@@ -90,6 +95,7 @@ type run struct {
 	began   event.Time // earliest event: ShadowFor counts from it
 	dirty   bool       // the machine's state changed since the last snapshot
 	stats   RuleStats
+	recent  recentIDs // of a monotone rule without a window, whose machine knows no event again
 }
 
 // Stats are figures since the start.
@@ -146,7 +152,8 @@ func New(o Options) (*Engine, error) {
 	e.episodes.init(e)
 	e.memory = newHistory(o.Disk, e.names)
 	e.memory.unreadable = e.historyUnreadable
-	if err := e.build(o.Rules); err != nil {
+	var err error
+	if e.ready, err = e.build(o.Rules); err != nil {
 		return nil, err
 	}
 	if o.Disk != nil {
@@ -157,11 +164,11 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// build compiles the enabled rules.
-func (e *Engine) build(set *rules.Set) error {
+// build compiles the enabled rules. The engine goes on with what it has.
+func (e *Engine) build(set *rules.Set) (ready, error) {
 	var errs []error
 	var programs []*program
-	e.runs, e.byNumber = nil, map[uint64]*run{}
+	b := ready{byNumber: map[uint64]*run{}}
 	for _, r := range set.Rules {
 		if !r.Enabled || r.Scope == rules.ScopeFleet && !e.options.Fleet {
 			continue
@@ -173,11 +180,41 @@ func (e *Engine) build(set *rules.Set) error {
 		}
 		x := &run{program: p, stats: RuleStats{ID: r.ID}}
 		x.machine, x.timed = e.newMachine(p)
-		e.runs, e.byNumber[p.number] = append(e.runs, x), x
+		b.runs, b.byNumber[p.number] = append(b.runs, x), x
+		b.overAlerts = b.overAlerts || overAlerts(r)
 		programs = append(programs, p)
 	}
-	e.index = newRuleIndex(programs)
-	return errors.Join(errs...)
+	b.index = newRuleIndex(programs)
+	return b, errors.Join(errs...)
+}
+
+// overAlerts tells whether a rule names event.kind, other than to ask for plain events.
+func overAlerts(r *rules.Rule) (found bool) {
+	look := func(e rules.Expr) bool {
+		if m, ok := e.(*rules.Match); ok {
+			if c, ok := m.Of.(query.Compare); ok && c.Field.ID == event.FieldEventKind {
+				found = found || c.Op != query.Eq || c.Value.Str == string(event.KindAlert)
+			} else if in, ok := m.Of.(query.In); ok && in.Field.ID == event.FieldEventKind {
+				found = true
+			}
+		}
+		return true
+	}
+	all := []rules.Expr{r.When}
+	if r.Sequence != nil {
+		for _, step := range r.Sequence.Steps {
+			all = append(all, step.When)
+		}
+	}
+	if r.Session != nil {
+		all = append(all, r.Session.Open, r.Session.Close)
+	}
+	for _, e := range all {
+		if e != nil {
+			rules.Walk(e, look)
+		}
+	}
+	return found
 }
 
 func (e *Engine) newMachine(p *program) (m machine, timed bool) {
@@ -262,6 +299,9 @@ func (e *Engine) offer(p *program, ev *event.Event, t event.Time, id eventID) bo
 		x.began = t
 	}
 	if !p.ordered {
+		if p.rule.Window == 0 && x.recent.again(t, id) {
+			return true
+		}
 		e.now, e.nowID = ev, id
 		x.machine.take(it)
 		e.now = nil
@@ -290,7 +330,7 @@ func (e *Engine) advance() {
 	e.added++
 	if len(e.runs) > 0 {
 		e.turn = (e.turn + 1) % len(e.runs)
-		e.runs[e.turn].machine.expire(e.order.watermark - event.Time(e.options.Lateness))
+		e.runs[e.turn].machine.expire(e.order.watermark - event.Time(e.options.Lateness) - stretchLength) // folding looks back so far
 	}
 	if e.added%budgetEvery == 0 {
 		e.keepBudget()
@@ -325,6 +365,7 @@ func (e *Engine) timeTo(t event.Time) {
 		e.nextDue = 0
 		for _, x := range e.runs {
 			if x.timed {
+				x.dirty = true
 				e.sooner(x.machine.due(t))
 			}
 		}

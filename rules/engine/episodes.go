@@ -53,7 +53,7 @@ type episode struct {
 
 // stretch is the hits of a monotone rule within one piece of time: a minute, or quiet where that is shorter.
 type stretch struct {
-	number      int64
+	end         event.Time // of the piece of time: once the watermark has passed it, it is folded
 	first, last event.Time
 	hits        int64
 	latest      hit   // the last by time and id
@@ -120,12 +120,11 @@ func (h *hit) kept() hit {
 
 // foresee takes a hit that the watermark has not passed, and tells of it where nothing near it was told of.
 func (s *episodes) foresee(ep *episode, h *hit) {
-	quiet := event.Time(ep.run.rule.Quiet)
-	number := int64(h.time)
-	if length := min(stretchLength, quiet); length > 0 {
-		number /= int64(length)
+	end := h.time
+	if length := min(stretchLength, event.Time(ep.run.rule.Quiet)); length > 0 {
+		end += length - 1 - h.time%length
 	}
-	i, found := slices.BinarySearchFunc(ep.ahead, number, func(a stretch, n int64) int { return cmp.Compare(a.number, n) })
+	i, found := slices.BinarySearchFunc(ep.ahead, end, func(a stretch, end event.Time) int { return cmp.Compare(a.end, end) })
 	if found {
 		a := &ep.ahead[i]
 		a.hits++
@@ -134,7 +133,7 @@ func (s *episodes) foresee(ep *episode, h *hit) {
 			a.last, a.latest = h.time, h.kept()
 		}
 	} else {
-		a := stretch{number: number, first: h.time, last: h.time, hits: 1, latest: h.kept()}
+		a := stretch{end: end, first: h.time, last: h.time, hits: 1, latest: h.kept()}
 		if !s.near(ep, i, h.time) {
 			a.told = s.tell(ep, &a.latest)
 		}
@@ -257,7 +256,7 @@ func (s *episodes) advance(w event.Time) {
 
 // settle does with one episode what time allows.
 func (s *episodes) settle(ep *episode, w event.Time) {
-	for len(ep.ahead) > 0 && ep.ahead[0].last < w {
+	for len(ep.ahead) > 0 && ep.ahead[0].end < w {
 		a := ep.ahead[0]
 		ep.ahead = slices.Delete(ep.ahead, 0, 1)
 		s.fold(ep, &a)
@@ -273,12 +272,12 @@ func (s *episodes) settle(ep *episode, w event.Time) {
 
 // schedule notes when there is something to do for the episode, or forgets it.
 func (s *episodes) schedule(ep *episode) {
-	due := event.Time(0)
-	if ep.hits > 0 {
-		due = ep.last + event.Time(ep.run.rule.Quiet)
+	due, end := event.Time(0), ep.last+event.Time(ep.run.rule.Quiet)
+	if len(ep.ahead) > 0 {
+		due = ep.ahead[0].end
 	}
-	if len(ep.ahead) > 0 && (due == 0 || ep.ahead[0].last < due) {
-		due = ep.ahead[0].last
+	if ep.hits > 0 && (due == 0 || ep.ahead[0].first > end && end < due) { // else what is ahead goes on with it
+		due = end
 	}
 	switch {
 	case due == 0:
@@ -315,7 +314,7 @@ func (s *episodes) closeAll(which func(*episode) bool) {
 	slices.SortFunc(all, compareEpisodes)
 	for _, ep := range all {
 		for len(ep.ahead) > 0 {
-			s.settle(ep, ep.ahead[len(ep.ahead)-1].last+1)
+			s.settle(ep, ep.ahead[len(ep.ahead)-1].end+1)
 		}
 		if ep.hits > 0 {
 			s.close(ep)

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"strings"
-
 	"github.com/gatebook/gatebook/event"
 )
 
@@ -111,43 +109,60 @@ func (o *reorder) free(w *waiting) {
 	}
 }
 
-// copyOf copies an item, and its texts into one buffer.
+// copyOf copies an item, and its texts into one buffer. That is used again once the item is free: machines and episodes clone what they keep.
 func (w *waiting) copyOf(it *item) {
-	values, keys := append(w.values[:0], it.values...), append(w.keys[:0], it.keys...)
+	values, keys, texts := append(w.values[:0], it.values...), append(w.keys[:0], it.keys...), w.scratch[:0]
 	w.item = *it
-	w.values, w.keys, w.scratch = values, keys, nil
-	length := w.measure()
-	var b strings.Builder
-	b.Grow(length)
-	w.eachText(func(s *string) {
-		if at := b.Len(); *s != "" {
-			b.WriteString(*s)
-			*s = b.String()[at:]
-		}
-	})
+	w.values, w.keys = values, keys
+	if length := w.measure(); length > cap(texts) {
+		texts = make([]byte, 0, length+length/4)
+	}
+	for i := range values {
+		texts = waitingText(texts, &values[i].text)
+	}
+	for i := range keys {
+		texts = waitingText(texts, &keys[i].text)
+	}
+	for _, s := range w.about.texts() {
+		texts = waitingText(texts, s)
+	}
+	w.scratch = texts
+}
+
+// waitingText appends a text, and lets it be there. There is room: what was appended before does not move.
+func waitingText(texts []byte, s *string) []byte {
+	if *s == "" {
+		return texts
+	}
+	at := len(texts)
+	texts = append(texts, *s...)
+	*s = textSince(texts, at)
+	return texts
 }
 
 // measure sets size, and returns the length of all texts.
 func (w *waiting) measure() (length int) {
-	w.eachText(func(s *string) { length += len(*s) })
+	for i := range w.values {
+		length += len(w.values[i].text)
+	}
+	for i := range w.keys {
+		length += len(w.keys[i].text)
+	}
+	for _, s := range w.about.texts() {
+		length += len(*s)
+	}
 	w.size = int64(waitingBytes + 64*cap(w.values) + 48*cap(w.keys) + length)
 	return length
 }
 
 const waitingBytes = 336 // of the struct and its place in the heap
 
-func (w *waiting) eachText(f func(*string)) {
-	for i := range w.values {
-		f(&w.values[i].text)
-	}
-	for i := range w.keys {
-		f(&w.keys[i].text)
-	}
-	w.about.eachText(f)
-}
-
 func (a *about) eachText(f func(*string)) {
-	for _, s := range [...]*string{&a.user, &a.userKey, &a.userTarget, &a.address, &a.host, &a.dataset, &a.country, &a.action} {
+	for _, s := range a.texts() {
 		f(s)
 	}
+}
+
+func (a *about) texts() [8]*string {
+	return [...]*string{&a.user, &a.userKey, &a.userTarget, &a.address, &a.host, &a.dataset, &a.country, &a.action}
 }

@@ -112,6 +112,7 @@ func (e *Engine) save() []byte {
 	for _, x := range e.runs {
 		w.fixed(x.number)
 		w.time(x.began)
+		x.recent.save(w)
 	}
 	w.uint(uint64(len(e.order.heap)))
 	for _, it := range e.order.heap {
@@ -138,8 +139,10 @@ func (e *Engine) load(r *reader) error {
 	e.order.watermark, e.order.released, e.order.releasedID = r.time(), r.time(), r.id()
 	for range r.count() {
 		number, began := r.fixed(), r.time()
+		var recent recentIDs
+		recent.load(r)
 		if x := e.byNumber[number]; x != nil {
-			x.began = began
+			x.began, x.recent = began, recent
 		}
 	}
 	for range r.count() {
@@ -292,7 +295,7 @@ func (ep *episode) save(w *writer) {
 	w.uint(uint64(len(ep.ahead)))
 	for i := range ep.ahead {
 		a := &ep.ahead[i]
-		w.int(a.number)
+		w.time(a.end)
 		w.time(a.first)
 		w.time(a.last)
 		w.int(a.hits)
@@ -309,7 +312,7 @@ func loadEpisode(r *reader, e *Engine) *episode {
 	ep.episodeKey.key = ep.key.hash
 	ep.area, ep.first, ep.last, ep.hits, ep.latest, ep.told = int(r.uint()), r.time(), r.time(), r.int(), r.hit(), r.told()
 	for range r.count() {
-		ep.ahead = append(ep.ahead, stretch{number: r.int(), first: r.time(), last: r.time(), hits: r.int(), latest: r.hit(), told: r.told()})
+		ep.ahead = append(ep.ahead, stretch{end: r.time(), first: r.time(), last: r.time(), hits: r.int(), latest: r.hit(), told: r.told()})
 	}
 	if ep.run = e.byNumber[ep.program]; ep.run == nil {
 		return nil
@@ -320,8 +323,8 @@ func loadEpisode(r *reader, e *Engine) *episode {
 // Reload puts other rules in place. Rules whose meaning did not change keep their state; the alerts of those that are gone are closed. Where it fails
 // the engine goes on as it was.
 func (e *Engine) Reload(set *rules.Set) error {
-	next := *e
-	if err := next.build(set); err != nil {
+	next, err := e.build(set)
+	if err != nil {
 		return err
 	}
 	for _, x := range next.runs {
@@ -334,7 +337,7 @@ func (e *Engine) Reload(set *rules.Set) error {
 		if err := x.machine.load(&reader{b: w.b}); err != nil {
 			return fmt.Errorf("hand over the state of rule %s: %w", x.rule.ID, err)
 		}
-		x.began, x.stats, x.dirty = old.began, old.stats, true
+		x.began, x.recent, x.stats, x.dirty = old.began, old.recent, old.stats, true
 	}
 	e.episodes.closeAll(func(ep *episode) bool { return next.byNumber[ep.program] == nil })
 	for _, x := range e.runs {
@@ -342,7 +345,7 @@ func (e *Engine) Reload(set *rules.Set) error {
 			e.stale = append(e.stale, blobName(x.number))
 		}
 	}
-	e.runs, e.byNumber, e.index, e.overAlerts = next.runs, next.byNumber, next.index, next.overAlerts
+	e.ready = next
 	for _, ep := range e.episodes.open {
 		ep.run = e.byNumber[ep.program]
 	}
