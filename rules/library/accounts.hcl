@@ -349,8 +349,8 @@ rule "mfa.off_not_restored" {
 
 rule "mfa.reset_then_login" {
   title           = "${key} logs in from a new address after the second factor was reset"
-  description     = "Within a day after the second factors of an account were reset, it logs in from an address that it was not seen at in 90 days: the way of those who talk the help desk round."
-  severity        = "high"
+  description     = "Within a day after the second factors of an account were reset, it logs in from an address that it was not seen at in 90 days: with a new device too it is mfa.reset_then_new_device."
+  severity        = "medium"
   attack          = ["T1556.006", "T1078"]
   tags            = ["mfa", "compromise"]
   false_positives = ["a lost phone on a journey"]
@@ -379,6 +379,49 @@ rule "mfa.reset_then_login" {
     events = concat(
       [for i in range(21) : login_ok("+${i * 24}h", "bob", "198.51.100.7")],
       [event("+504h", { "event.action" = "mfa-reset", "event.outcome" = "success", "user.name" = "bob", "source.ip" = "198.51.100.7" }), login_ok("+505h", "bob", "198.51.100.7")],
+    )
+    expect = []
+  }
+}
+
+rule "mfa.reset_then_new_device" {
+  title           = "${key} logs in from a new address with a new device after the second factor was reset"
+  description     = "Within a day after the second factors of an account were reset, it logs in from an address and with a browser and operating system that it was not seen with in 90 days: the way of those who talk the help desk round."
+  severity        = "high"
+  attack          = ["T1556.006", "T1078"]
+  tags            = ["mfa", "compromise"]
+  false_positives = ["all devices lost on a journey"]
+  runbook         = "Call the user on a known number. If they asked for no reset: disable the account, end its sessions, find out who reset the factor and why."
+  by              = [[gatebook.user.key]]
+  quiet           = "24h"
+  learn {
+    for        = "7d"
+    min_events = 5
+  }
+
+  sequence {
+    within = "24h"
+    step "reset" { when = event.action == "mfa-reset" && event.outcome == "success" }
+    step "entered" { when = ok && first_seen(source.ip, "90d") && first_seen([user_agent.name, user_agent.os.name], "90d") }
+  }
+
+  test "reset by the help desk, in from elsewhere with another computer" {
+    events = concat(
+      [for i in range(21) : event("+${i * 24}h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.ip" = "198.51.100.7", "user_agent.name" = "Safari", "user_agent.os.name" = "macOS" })],
+      [
+        event("+504h", { "event.action" = "mfa-reset", "event.outcome" = "success", "user.name" = "helpdesk", "user.target.name" = "bob" }),
+        event("+505h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.ip" = "203.0.113.9", "user_agent.name" = "Firefox", "user_agent.os.name" = "Linux" }),
+      ],
+    )
+    expect = [{ at = "+505h", key = ["bob"] }]
+  }
+  test "a lost phone on a journey" {
+    events = concat(
+      [for i in range(21) : event("+${i * 24}h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.ip" = "198.51.100.7", "user_agent.name" = "Safari", "user_agent.os.name" = "macOS" })],
+      [
+        event("+504h", { "event.action" = "mfa-reset", "event.outcome" = "success", "user.name" = "helpdesk", "user.target.name" = "bob" }),
+        event("+505h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.ip" = "203.0.113.9", "user_agent.name" = "Safari", "user_agent.os.name" = "macOS" }),
+      ],
     )
     expect = []
   }

@@ -2,7 +2,7 @@
 
 rule "auth.bruteforce" {
   title           = "${count()} failed logins for ${key}"
-  description     = "Five failed logins within 15 minutes: of one user, from one address, or of one user from one address. Repeats that a line stands for are counted."
+  description     = "Five failed logins within 15 minutes: of one user, from one address, or of one user from one address; from the company's own networks (list office_networks), where many share an address, twenty. Repeats that a line stands for are counted."
   severity        = "low"
   attack          = ["T1110.001"]
   tags            = ["login", "failures"]
@@ -11,7 +11,7 @@ rule "auth.bruteforce" {
   when            = failed
   by              = [[gatebook.user.key], [source.ip], [source.ip, gatebook.user.key]]
   window          = "15m"
-  fire            = count() >= 5
+  fire            = count() >= 5 && (!contains(list.office_networks, source.ip) || count() >= 20)
   quiet           = "6h"
 
   test "fires on the fifth" {

@@ -98,11 +98,11 @@ rule "auth.script_client" {
 rule "auth.new_country" {
   title           = "${key} logs in from a new country"
   description     = "A user logs in from a country that the account was not seen in for 90 days."
-  severity        = "medium"
+  severity        = "low"
   attack          = ["T1078"]
   tags            = ["login", "place"]
   false_positives = ["a journey", "a VPN with an exit abroad (list vpn_asn)"]
-  runbook         = "Ask the user whether they travel. If not: end the sessions, reset the password, look at what was done since."
+  runbook         = "Harmless alone: most of them are journeys. With a new device it is auth.new_country_and_device. Ask the user whether they travel; if not, end the sessions and reset the password."
   when            = ok && !contains(list.vpn_asn, source.as.number) && !contains(list.office_networks, source.ip)
   by              = [[gatebook.user.key]]
   fire            = first_seen(source.geo.country_iso_code, "90d")
@@ -128,9 +128,41 @@ rule "auth.new_country" {
   }
 }
 
+rule "auth.new_country_and_device" {
+  title           = "${key} logs in from a new country with a new device"
+  description     = "A user logs in from a country and with a browser and operating system that the account was both not seen with in 90 days: who travels takes the laptop along."
+  severity        = "medium"
+  attack          = ["T1078"]
+  tags            = ["login", "place", "device"]
+  false_positives = ["a phone that is first used on a journey"]
+  runbook         = "Ask the user over another channel. If it was not them: end the sessions, reset the password, look at what was done since."
+  when            = ok && interactive && !contains(list.vpn_asn, source.as.number) && !contains(list.office_networks, source.ip)
+  by              = [[gatebook.user.key]]
+  fire            = first_seen(source.geo.country_iso_code, "90d") && first_seen([user_agent.name, user_agent.os.name], "90d")
+  quiet           = "24h"
+
+  test "both new" {
+    events = concat(
+      [for i in range(21) : event("+${i * 24}h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.geo.country_iso_code" = "SE", "user_agent.name" = "Safari", "user_agent.os.name" = "macOS" })],
+      [event("+504h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.geo.country_iso_code" = "BR", "user_agent.name" = "Chrome", "user_agent.os.name" = "Windows" })],
+    )
+    expect = [{ at = "+504h", key = ["bob"] }]
+  }
+  test "a journey with the laptop, and a new phone at home" {
+    events = concat(
+      [for i in range(21) : event("+${i * 24}h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.geo.country_iso_code" = "SE", "user_agent.name" = "Safari", "user_agent.os.name" = "macOS" })],
+      [
+        event("+504h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.geo.country_iso_code" = "BR", "user_agent.name" = "Safari", "user_agent.os.name" = "macOS" }),
+        event("+700h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.geo.country_iso_code" = "SE", "user_agent.name" = "Chrome", "user_agent.os.name" = "Android" }),
+      ],
+    )
+    expect = []
+  }
+}
+
 rule "auth.new_network" {
   title           = "${key} logs in from a new network"
-  description     = "A user logs in from an autonomous system (internet provider, hosting company) that the account was not seen in for 90 days."
+  description     = "A user logs in from an autonomous system (internet provider, hosting company) that the account was not seen in for 90 days, in a country where it was: a new country is auth.new_country."
   severity        = "low"
   shadow_for      = "14d"
   attack          = ["T1078"]
@@ -139,7 +171,7 @@ rule "auth.new_network" {
   runbook         = "A hosting company is worth a question, a mobile operator hardly."
   when            = ok && !contains(list.vpn_asn, source.as.number) && !contains(list.office_networks, source.ip)
   by              = [[gatebook.user.key]]
-  fire            = first_seen(source.as.number, "90d")
+  fire            = first_seen(source.as.number, "90d") && !first_seen(source.geo.country_iso_code, "90d")
   quiet           = "24h"
 
   test "a hosting company after three weeks at home" {
@@ -149,6 +181,13 @@ rule "auth.new_network" {
     )
     expect = [{ at = "+504h", key = ["bob"] }]
   }
+  test "abroad" {
+    events = concat(
+      [for i in range(21) : event("+${i * 24}h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.as.number" = 64496, "source.geo.country_iso_code" = "SE" })],
+      [event("+504h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.as.number" = 64502, "source.geo.country_iso_code" = "BR" })],
+    )
+    expect = []
+  }
   test "home and office" {
     events = [for i in range(40) : event("+${i * 24}h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.as.number" = i % 2 == 0 ? 64496 : 64497 })]
     expect = []
@@ -157,7 +196,7 @@ rule "auth.new_network" {
 
 rule "auth.unusual_location" {
   title           = "${key} logs in from an unusual place"
-  description     = "A user logs in from a region that the account was not seen in for 90 days and that is more than 500 km from the login before."
+  description     = "A user logs in from a region that the account was not seen in for 90 days and that is more than 500 km from the login before, in a country where it was: a new country is auth.new_country."
   severity        = "low"
   shadow_for      = "14d"
   attack          = ["T1078"]
@@ -166,7 +205,7 @@ rule "auth.unusual_location" {
   runbook         = "Ask the user. See also auth.new_country and auth.new_device for the same user."
   when            = ok && !contains(list.vpn_asn, source.as.number) && !contains(list.office_networks, source.ip)
   by              = [[gatebook.user.key]]
-  fire            = first_seen([source.geo.country_iso_code, source.geo.region_iso_code], "90d") && gap_km(prev) > 500
+  fire            = first_seen([source.geo.country_iso_code, source.geo.region_iso_code], "90d") && gap_km(prev) > 500 && !first_seen(source.geo.country_iso_code, "90d")
   quiet           = "24h"
 
   test "the other end of the country" {
@@ -298,8 +337,8 @@ rule "auth.two_places" {
 # --- times ---
 
 rule "auth.unusual_hour" {
-  title           = "${key} logs in at an unusual hour"
-  description     = "A login in a part of the day (night, morning, afternoon, evening: six hours each) in which less than one in a hundred logins of this user fall."
+  title           = "${key} logs in at an unusual hour of the night"
+  description     = "A login at night, from ten to six, of a user of whose logins less than one in fifty fall into the night, and not from abroad, where it may be day."
   severity        = "low"
   shadow_for      = "14d"
   attack          = ["T1078"]
@@ -308,7 +347,7 @@ rule "auth.unusual_hour" {
   runbook         = "Harmless alone. Look for a new device, network or country of the same user."
   when            = ok && interactive
   by              = [[gatebook.user.key]]
-  fire            = rarity(hour() - hour() % 6, "60d") < 0.01
+  fire            = (hour() >= 22 || hour() < 6) && rarity((hour() + 2) % 24 - (hour() + 2) % 8, "60d") < 0.02 && !(rarity(source.geo.country_iso_code, "60d") < 0.5)
   quiet           = "24h"
   learn {
     for        = "14d"
@@ -316,8 +355,19 @@ rule "auth.unusual_hour" {
   }
 
   test "three at night after a month of mornings" {
-    events = concat([for i in range(30) : login_ok("+${i * 24}h", "bob", "198.51.100.7")], [login_ok("+${29 * 24 + 18}h", "bob", "198.51.100.7")])
-    expect = [{ at = "+${29 * 24 + 18}h", key = ["bob"] }]
+    events = concat([for i in range(30) : login_ok("+${i * 24}h", "bob", "198.51.100.7")], [login_ok("+${29 * 24 + 15}h", "bob", "198.51.100.7")])
+    expect = [{ at = "+${29 * 24 + 15}h", key = ["bob"] }]
+  }
+  test "abroad, where it is day" {
+    events = concat(
+      [for i in range(30) : event("+${i * 24}h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.geo.country_iso_code" = "SE" })],
+      [event("+${29 * 24 + 15}h", { "event.action" = "login", "event.outcome" = "success", "user.name" = "bob", "source.geo.country_iso_code" = "JP" })],
+    )
+    expect = []
+  }
+  test "late in the evening" {
+    events = concat([for i in range(30) : login_ok("+${i * 24}h", "bob", "198.51.100.7")], [login_ok("+${29 * 24 + 9}h", "bob", "198.51.100.7")])
+    expect = []
   }
   test "who works in shifts" {
     events = [for i in range(60) : login_ok("+${i * 20}h", "bob", "198.51.100.7")]
