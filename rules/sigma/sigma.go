@@ -249,7 +249,8 @@ func slugOf(title string) string {
 			b.WriteByte('_')
 		}
 		gap = false
-		if b.WriteByte(c); b.Len() >= maxSlug {
+		b.WriteByte(c)
+		if b.Len() >= maxSlug-1 {
 			break
 		}
 	}
