@@ -352,3 +352,26 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestDocsExamples: all examples of docs/rules.md together are a rule file without errors, in which each rule is another one.
+func TestDocsExamples(t *testing.T) {
+	page, err := os.ReadFile("../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for i, part := range strings.Split(string(page), "```") {
+		if code, ok := strings.CutPrefix(part, "hcl\n"); ok && i%2 == 1 {
+			text.WriteString(code + "\n")
+		}
+	}
+	s := loadOne(t, text.String())
+	if len(s.Problems) > 0 || len(s.Rules) < 8 {
+		t.Errorf("%d rules, %v", len(s.Rules), s.Problems)
+	}
+	for _, f := range functions {
+		if !strings.Contains(string(page), f.name) {
+			t.Errorf("docs/rules.md does not explain %s()", f.name)
+		}
+	}
+}
