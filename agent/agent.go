@@ -44,6 +44,9 @@ type Agent struct {
 	reloads chan *Config
 	sockets *inputs.Sockets
 
+	detector *detector // nil: no rules run
+	alerts   *alertLog // nil: nothing is notified
+
 	mu      sync.Mutex // guards what status and metrics look at
 	config  *Config
 	current *generation
@@ -89,6 +92,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer stopMetrics()
+	defer func() { err = errors.Join(err, a.closeDetector(), a.closeAlerts()) }()
 	g, err := a.start(a.config)
 	if err != nil {
 		return err

@@ -30,7 +30,8 @@ type Config struct {
 	Outputs   []OutputConfig
 	Parsers   *parsers.Set
 	Enrichers *enrich.Chain
-	Metrics   string // address to listen on; empty for none
+	Rules     *RulesConfig // nil: no rules run
+	Metrics   string       // address to listen on; empty for none
 	Problems  conf.Diagnostics
 }
 
@@ -112,12 +113,13 @@ func decode(f *conf.File, o LoadOptions) *Config {
 	c.Enrichers = enrich.FromConfig(enrich.Blocks{GeoIP: bodyOf(b.Block("geoip")), Redact: bodyOf(b.Block("redact")), Users: bodyOf(b.Block("users"))},
 		filepath.Dir(f.Name()), o.Logger)
 	c.decodeOutputs(b)
+	ruleProblems := c.decodeRules(b)
 	if m := b.Block("metrics"); m != nil {
 		c.Metrics = m.Body.String("listen", "127.0.0.1:9600")
 		m.Body.Close()
 	}
 	b.Close()
-	c.Problems = f.Diagnostics()
+	c.Problems = append(f.Diagnostics(), ruleProblems...)
 	return c
 }
 
@@ -228,11 +230,14 @@ func (c *Config) restartNeeded(next *Config) []string {
 	return names
 }
 
-// readerNames names the readers of the log that the outputs use.
+// readerNames names the readers of the logs that the outputs and the rules use.
 func (c *Config) readerNames() []string {
 	var names []string
 	for _, o := range c.Outputs {
 		names = append(names, readerName(o.Kind, o.Label))
+	}
+	if c.Rules != nil {
+		names = append(names, rulesReader)
 	}
 	slices.Sort(names)
 	return names

@@ -28,12 +28,13 @@ type generation struct {
 	failed     chan error    // the first failure of a component
 	inputsDone chan struct{} // closed when all inputs have ended by themselves (Once)
 
-	stopInputs, stopOutputs context.CancelFunc
-	runInputs, runOutputs   sync.WaitGroup
-	stopHelpers             context.CancelFunc
-	helpers                 sync.WaitGroup
-	letters                 chan func(*event.Event) // what outputs have to tell of dead letters
-	end                     chan struct{}           // closed when nothing more will be appended
+	stopInputs, stopRules, stopOutputs context.CancelFunc
+	runInputs, runRules, runOutputs    sync.WaitGroup
+	stopHelpers                        context.CancelFunc
+	helpers                            sync.WaitGroup
+	letters                            chan func(*event.Event) // what outputs have to tell of dead letters
+	noMore                             chan struct{}           // closed when nothing more comes from inputs
+	end                                chan struct{}           // closed when nothing more will be appended
 }
 
 // output is one running output with its reader.
@@ -48,12 +49,18 @@ type output struct {
 
 // start makes and starts the components of a config.
 func (a *Agent) start(c *Config) (*generation, error) {
-	g := &generation{agent: a, config: c, failed: make(chan error, 1), inputsDone: make(chan struct{}), end: make(chan struct{}),
+	g := &generation{agent: a, config: c, failed: make(chan error, 1), inputsDone: make(chan struct{}), noMore: make(chan struct{}), end: make(chan struct{}),
 		letters: make(chan func(*event.Event), 1024)}
+	if err := a.openAlerts(c); err != nil {
+		return nil, err
+	}
 	if err := g.openOutputs(); err != nil {
 		return nil, errors.Join(err, g.closeOutputs())
 	}
-	typed := false
+	if err := a.detect(c); err != nil {
+		return nil, errors.Join(err, g.closeOutputs())
+	}
+	typed := c.Rules != nil
 	for _, o := range g.outputs {
 		typed = typed || o.Typed || o.Match != nil
 	}
@@ -85,14 +92,8 @@ func (g *generation) codec() buffer.Codec {
 
 func (g *generation) openOutputs() error {
 	a := g.agent
-	known := g.config.readerNames()
-	for _, r := range a.buffer.Readers() {
-		if !slices.Contains(known, r.Name) {
-			a.log.Warn("output is no longer in the config: its place in the buffer is given up", "output", r.Name, "waiting_bytes", r.WaitingBytes)
-			if err := a.buffer.DropReader(r.Name); err != nil {
-				return fmt.Errorf("drop reader of output %s: %w", r.Name, err)
-			}
-		}
+	if err := g.dropReaders(); err != nil {
+		return err
 	}
 	for _, c := range g.config.Outputs {
 		o := &output{kind: c.Kind, label: c.Label}
@@ -104,7 +105,11 @@ func (g *generation) openOutputs() error {
 			return fmt.Errorf("output %q %q: cannot be made; see gatebook check", c.Kind, c.Label)
 		}
 		g.outputs = append(g.outputs, o)
-		r, err := a.buffer.Reader(readerName(c.Kind, c.Label), buffer.ReaderOptions{Required: o.Required, MaxLag: o.MaxLag, MaxOutstanding: outputs.MaxOutstanding})
+		log := a.buffer
+		if outputs.Notifies(c.Kind) {
+			log = a.alerts.log
+		}
+		r, err := log.Reader(readerName(c.Kind, c.Label), buffer.ReaderOptions{Required: o.Required, MaxLag: o.MaxLag, MaxOutstanding: outputs.MaxOutstanding})
 		if err != nil {
 			return fmt.Errorf("output %q: %w", c.Label, err)
 		}
@@ -112,6 +117,28 @@ func (g *generation) openOutputs() error {
 		o.letters, err = outputs.OpenDeadLetters(outputs.DeadLetterOptions{DataDir: g.config.DataDir, Label: c.Label, Reserve: a.buffer.WithReserve, Tell: g.tell})
 		if err != nil {
 			return fmt.Errorf("output %q: %w", c.Label, err)
+		}
+	}
+	return nil
+}
+
+// dropReaders gives up the places of outputs, and of the rules, that are no longer in the config.
+func (g *generation) dropReaders() error {
+	a := g.agent
+	logs := []*buffer.Log{a.buffer}
+	if a.alerts != nil {
+		logs = append(logs, a.alerts.log)
+	}
+	known := g.config.readerNames()
+	for _, log := range logs {
+		for _, r := range log.Readers() {
+			if slices.Contains(known, r.Name) {
+				continue
+			}
+			a.log.Warn("output is no longer in the config: its place in the buffer is given up", "output", r.Name, "waiting_bytes", r.WaitingBytes)
+			if err := log.DropReader(r.Name); err != nil {
+				return fmt.Errorf("drop reader of output %s: %w", r.Name, err)
+			}
 		}
 	}
 	return nil
@@ -145,8 +172,16 @@ func (g *generation) openInputs() error {
 func (g *generation) run() {
 	in, stopInputs := context.WithCancel(context.Background())
 	out, stopOutputs := context.WithCancel(context.Background())
+	detecting, stopRules := context.WithCancel(context.Background())
 	helpers, stopHelpers := context.WithCancel(context.Background())
-	g.stopInputs, g.stopOutputs, g.stopHelpers = stopInputs, stopOutputs, stopHelpers
+	g.stopInputs, g.stopRules, g.stopOutputs, g.stopHelpers = stopInputs, stopRules, stopOutputs, stopHelpers
+	if d := g.agent.detector; d != nil {
+		g.runRules.Go(func() {
+			if err := d.run(detecting, g.pipeline, g.noMore); err != nil && detecting.Err() == nil {
+				g.fail(err)
+			}
+		})
+	}
 	g.helpers.Go(func() {
 		if err := g.config.Enrichers.Run(helpers); err != nil && helpers.Err() == nil {
 			g.agent.log.Error("enrichment is no longer renewed", "error", err)
@@ -237,15 +272,19 @@ func (g *generation) stop(ctx context.Context, wait time.Duration) error {
 	if err := g.agent.buffer.Sync(bounded); err != nil && drainErr == nil {
 		drainErr = err
 	}
-	close(g.end)
-	done := make(chan struct{})
-	go func() { g.runOutputs.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-bounded.Done():
+	close(g.noMore)
+	if !g.agent.options.Once {
+		g.stopRules() // they go on from here at the next start
 	}
-	g.stopOutputs()
-	<-done
+	waitFor(bounded, &g.runRules, g.stopRules)
+	if d := g.agent.detector; d != nil {
+		d.save(ctx)
+	}
+	if err := g.agent.buffer.Sync(bounded); err != nil && drainErr == nil {
+		drainErr = err
+	}
+	close(g.end)
+	waitFor(bounded, &g.runOutputs, g.stopOutputs)
 	g.stopHelpers()
 	g.helpers.Wait()
 	if drainErr != nil {
@@ -253,6 +292,18 @@ func (g *generation) stop(ctx context.Context, wait time.Duration) error {
 	}
 	g.account(drainErr == nil)
 	return g.closeOutputs()
+}
+
+// waitFor waits for the goroutines of a group, and ends them when ctx does.
+func waitFor(ctx context.Context, group *sync.WaitGroup, end context.CancelFunc) {
+	done := make(chan struct{})
+	go func() { group.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	end()
+	<-done
 }
 
 // account holds the books against each other: what was read is in the log, and what is in the log was delivered, filtered, refused for

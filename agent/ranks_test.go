@@ -40,6 +40,7 @@ var ranks = map[string][]string{
 	"outputs/elastic":                {"event", "query", "internal/conf"},
 	"outputs":                        {"outputs/elastic", "store", "query", "event", "buffer", "internal/conf", "internal/fsx"},
 	"agent/pipeline":                 {"parsers", "enrich", "event", "buffer", "inputs", "inputs/tail", "internal/conf", "internal/fsx"},
+	"agent/replay":                   {"*"},
 	"agent":                          {"*"},
 	"cmd/gatebook":                   {"*"},
 	"configs":                        {},

@@ -168,7 +168,11 @@ func (p *Pipeline) Event(ctx context.Context, fill func(*event.Event)) (inputs.T
 	n := &p.ownEvent
 	n.Event.Reset()
 	fill(&n.Event)
-	n.finish()
+	if n.Event.Kind == event.KindAlert {
+		n.Event.Finish() // what it says of others was enriched and redacted before
+	} else {
+		n.finish()
+	}
 	appendEvent(b, p.ownEncoder, &n.Event)
 	b.Count, b.RawSize = 1, len(b.Docs)
 	p.counters.Read.Add(1)

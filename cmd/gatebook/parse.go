@@ -90,50 +90,24 @@ func parseLines(cmd *cobra.Command, o parseOptions, args []string) error {
 	return nil
 }
 
-// maxLine is the length that longer lines are cut at, as an input's max_line.
-const maxLine = 64 << 10
-
 // documents writes what convert makes of each line, and counts those that it says failed.
 func documents(in io.Reader, out io.Writer, convert func(inputs.Line, []byte) ([]byte, bool)) (failed int, err error) {
-	r := bufio.NewReaderSize(in, maxLine)
 	var doc []byte
-	for offset := int64(0); ; {
-		text, size, cut, err := readLine(r)
-		if err != nil && size == 0 {
+	for lines := pipeline.NewLineReader(in); ; {
+		line, err := lines.Next()
+		if err != nil {
 			if errors.Is(err, io.EOF) {
 				return failed, nil
 			}
 			return failed, fmt.Errorf("read lines: %w", err)
 		}
-		if text != "" {
-			var bad bool
-			doc, bad = convert(inputs.Line{Text: text, Offset: offset, Truncated: cut}, doc[:0])
-			if bad {
-				failed++
-			}
-			if _, err := out.Write(append(doc, '\n')); err != nil {
-				return failed, err
-			}
+		var bad bool
+		doc, bad = convert(line, doc[:0])
+		if bad {
+			failed++
 		}
-		offset += int64(size)
-	}
-}
-
-// readLine reads one line without its end, cut at maxLine; size is what it took from r.
-func readLine(r *bufio.Reader) (text string, size int, cut bool, err error) {
-	b, err := r.ReadSlice('\n')
-	size = len(b)
-	if n := len(b); n > 0 && b[n-1] == '\n' {
-		b = b[:n-1]
-		if n > 1 && b[n-2] == '\r' {
-			b = b[:n-2]
+		if _, err := out.Write(append(doc, '\n')); err != nil {
+			return failed, err
 		}
 	}
-	text = string(b)
-	for errors.Is(err, bufio.ErrBufferFull) {
-		cut = true
-		b, err = r.ReadSlice('\n')
-		size += len(b)
-	}
-	return text, size, cut, err
 }

@@ -1,0 +1,103 @@
+package agent
+
+import (
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/gatebook/gatebook/internal/conf"
+	"github.com/gatebook/gatebook/rules"
+	"github.com/gatebook/gatebook/rules/library"
+)
+
+// RulesConfig is the block `rules`: which detections run here.
+type RulesConfig struct {
+	Set      *rules.Set
+	Sources  []rules.Source // that Set was loaded from
+	State    int64
+	Lateness time.Duration
+
+	disable, shadow, alert []string // rules by id
+}
+
+// decodeRules reads the block and the rule files that it names; nil where there is no block: then no rules run. What is wrong with the files is added to
+// problems.
+func (c *Config) decodeRules(b *conf.Body) (problems conf.Diagnostics) {
+	k := b.Block("rules")
+	if k == nil {
+		return nil
+	}
+	defer k.Body.Close()
+	c.Rules = &RulesConfig{
+		State:    k.Body.Size("state", 64<<20, 4<<20, 0),
+		Lateness: k.Body.Duration("lateness", 30*time.Second, time.Second, 24*time.Hour),
+	}
+	var sources []rules.Source
+	if k.Body.Bool("library", true) {
+		sources = LibrarySources()
+	}
+	patterns := k.Body.Strings("paths")
+	for i, p := range patterns {
+		if !filepath.IsAbs(p) {
+			patterns[i] = filepath.Join(filepath.Dir(c.Path), p)
+		}
+	}
+	own, err := rules.ReadFiles(patterns)
+	if err != nil {
+		k.Body.Errorf("paths", "%v", err)
+	}
+	c.Rules.Sources = append(sources, own...)
+	c.Rules.Set = rules.Load(rules.LoadOptions{Zone: c.Location}, c.Rules.Sources...)
+	c.Rules.disable = c.Rules.known(k.Body, "disable")
+	c.Rules.shadow = c.Rules.known(k.Body, "shadow")
+	c.Rules.alert = c.Rules.known(k.Body, "alert")
+	c.Rules.Switch(c.Rules.Set)
+	return c.Rules.Set.Problems
+}
+
+// known reads a list of rule ids.
+func (c *RulesConfig) known(body *conf.Body, attribute string) []string {
+	var names []string
+	for _, r := range c.Set.Rules {
+		names = append(names, r.ID)
+	}
+	list := body.Strings(attribute)
+	for _, id := range list {
+		if slices.Contains(names, id) {
+			continue
+		}
+		if near := conf.Suggest(id, names); near != "" {
+			body.Errorf(attribute, "there is no rule %q; did you mean %q?", id, near)
+		} else {
+			body.Errorf(attribute, "there is no rule %q; gatebook rules list shows them", id)
+		}
+	}
+	return list
+}
+
+// Switch applies `disable`, `shadow` and `alert` to a set loaded from the same sources.
+func (c *RulesConfig) Switch(set *rules.Set) {
+	for _, r := range set.Rules {
+		if slices.Contains(c.disable, r.ID) {
+			r.Enabled = false
+		}
+		if slices.Contains(c.alert, r.ID) {
+			r.ShadowFor = 0
+			if r.Mode == rules.ModeShadow {
+				r.Mode = rules.ModeAlert
+			}
+		}
+		if slices.Contains(c.shadow, r.ID) {
+			r.Mode = rules.ModeShadow
+		}
+	}
+}
+
+// LibrarySources are the shipped detections.
+func LibrarySources() []rules.Source {
+	var sources []rules.Source
+	for _, f := range library.Files() {
+		sources = append(sources, rules.Source{Name: "library/" + f.Name, Text: f.Text, Library: true})
+	}
+	return sources
+}
