@@ -338,7 +338,7 @@ rule "auth.two_places" {
 
 rule "auth.unusual_hour" {
   title           = "${key} logs in at an unusual hour of the night"
-  description     = "A login at night, from ten to six, of a user of whose logins less than one in fifty fall into the night, and not from abroad, where it may be day."
+  description     = "A login at night, from ten to six, of a user of whose logins less than one in two hundred fall into the night, and not from abroad, where it may be day."
   severity        = "low"
   shadow_for      = "14d"
   attack          = ["T1078"]
@@ -347,7 +347,7 @@ rule "auth.unusual_hour" {
   runbook         = "Harmless alone. Look for a new device, network or country of the same user."
   when            = ok && interactive
   by              = [[gatebook.user.key]]
-  fire            = (hour() >= 22 || hour() < 6) && rarity((hour() + 2) % 24 - (hour() + 2) % 8, "60d") < 0.02 && !(rarity(source.geo.country_iso_code, "60d") < 0.5)
+  fire            = (hour() >= 22 || hour() < 6) && rarity((hour() + 2) % 24 - (hour() + 2) % 8, "60d") < 0.005 && !(rarity(source.geo.country_iso_code, "60d") < 0.5)
   quiet           = "24h"
   learn {
     for        = "14d"

@@ -7,9 +7,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
 
+	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/rules"
 	"github.com/gatebook/gatebook/rules/library"
 )
@@ -47,6 +49,37 @@ func TestFilesAreFormatted(t *testing.T) {
 	}
 	if len(names) < 8 || !slices.IsSorted(names) {
 		t.Errorf("files are %v", names)
+	}
+}
+
+// TestLint holds the library, once its lists are filled, against what the rules of sites are held against.
+func TestLint(t *testing.T) {
+	set := load(t, rules.Source{Name: "rules.d/lists.hcl", Text: []byte(`
+list "admins" {
+  values = ["nadia"]
+}
+list "service_accounts" {
+  values = ["backup"]
+}
+list "vpn_asn" {
+  values = [64499]
+}
+list "office_networks" {
+  kind   = "cidr"
+  values = ["198.51.100.0/24"]
+}
+list "scanners" {
+  kind   = "cidr"
+  values = ["192.0.2.9/32"]
+}
+`)})
+	fills := map[string]bool{} // what the parsers and enrichers fill is what the field table has; labels are anybody's
+	for _, name := range event.FieldNames() {
+		fills[name] = true
+	}
+	found := rules.Lint(set, time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), func(field string) bool { return fills[field] || strings.HasPrefix(field, "labels.") })
+	for _, d := range found {
+		t.Errorf("%v", d)
 	}
 }
 
