@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/internal/conf"
+	"github.com/gatebook/gatebook/internal/fsx"
 	"github.com/gatebook/gatebook/internal/testkit"
 )
 
@@ -385,4 +388,46 @@ g.hcl:1:1: output "email" "x": attribute "from" is missing; write from = "Gatebo
 g.hcl:1:1: output "email" "x": attribute "to" is missing; write to = ["soc@example.org"]`)
 	f("email", m+"tls = \"none\"\nusername = \"u\"\npassword = env(\"P\")", `g.hcl:5:7: tls: a password is not sent without TLS`)
 	f("email", strings.Replace(m, "b@example.org", "b@example.org\\r\\nBcc: c@example.org", 1), `g.hcl:4:6: to: wants addresses such as "soc@example.org"`)
+}
+
+// However often the power goes, every alert is told, and what is told again has the same id.
+func TestWebhookThroughCrashes(t *testing.T) {
+	p := newPager(t)
+	rng := rand.New(rand.NewPCG(7, 7))
+	mem, total := fsx.NewMem(), 0
+	for round := range 6 {
+		out, params := p.output(t, "", Env{})
+		out.gather.wait = time.Millisecond
+		l := openLogFS(t, mem, "/log", fmt.Sprintf("%032d", round))
+		for i := range 10 {
+			n := fmt.Sprint(round, ".", i)
+			l.addAlerts(alert(n, "event "+n, "a "+n), alert(n+"b", "event "+n, "b "+n))
+			total++
+		}
+		if round == 5 {
+			once(t, l.reader("w"), out, fastOptions(params))
+			l.Close()
+			break
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		r := l.reader("w")
+		go func() { done <- Run(ctx, r, out, fastOptions(params)) }()
+		want := len(p.pages()) + rng.IntN(8)
+		testkit.Eventually(t, 20*time.Second, func() bool { return len(p.pages()) >= want })
+		mem = mem.Cut(rng)
+		cancel()
+		<-done
+		l.Close()
+	}
+	ids := map[string]string{}
+	for _, g := range p.pages() {
+		if was, ok := ids[g.ID]; ok && was != g.Event {
+			t.Errorf("id %s for %s and %s", g.ID, was, g.Event)
+		}
+		ids[g.ID] = g.Event
+	}
+	if len(ids) != total {
+		t.Errorf("%d events told, want %d", len(ids), total)
+	}
 }

@@ -190,6 +190,9 @@ timezone = "UTC"
   city = ` + q(city) + `
   asn  = ` + q(asn) + `
 }
+rules { # the shipped detections: gatebook rules list
+  library = true
+}
 output "store" "local" {
   retention = { default = "365d" }
 }

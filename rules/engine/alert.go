@@ -75,8 +75,31 @@ func (e *Engine) alertOf(ep *episode, t *told, state AlertState, first, last eve
 			a.Evidence = append(a.Evidence, s)
 		}
 	}
+	a.about.complete(ep.run.rule, ep.area, a.Key)
 	a.Summary = a.summary()
 	return a
+}
+
+// complete fills what is not known of the event from the key: of a hit that an event brought about which came late, only that is at hand.
+func (a *about) complete(r *rules.Rule, grouping int, key []string) {
+	if grouping >= len(r.By) || len(r.By[grouping]) != len(key) {
+		return
+	}
+	for i, term := range r.By[grouping] {
+		f, ok := term.(*rules.Field)
+		if !ok {
+			continue
+		}
+		for _, known := range [...]struct {
+			field event.FieldID
+			text  *string
+		}{{event.FieldUserName, &a.user}, {event.FieldGatebookUserKey, &a.userKey}, {event.FieldSourceIp, &a.address}, {event.FieldHostName, &a.host},
+			{event.FieldEventDataset, &a.dataset}, {event.FieldUserTargetName, &a.userTarget}} {
+			if f.Field.ID == known.field && f.Field.Key == "" && *known.text == "" {
+				*known.text = key[i]
+			}
+		}
+	}
 }
 
 // alertEventID is no id of the log's form: it is the same whenever the record is made again.

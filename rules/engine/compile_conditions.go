@@ -250,15 +250,18 @@ func (c *compiler) notNeeded() (end func()) {
 }
 
 func (c *compiler) inList(e *rules.InList, alone bool) (condition, error) {
-	list := e.List
+	contains := e.List.Contains
+	if rules.Folds(e.Term) {
+		contains = e.List.ContainsFold
+	}
 	if f, ok := e.Term.(*rules.Field); ok && alone && severalValues(f.Field) {
 		each := everyValue(f.Field)
-		return func(s *scene) bool { return each(s, list.Contains) }, nil
+		return func(s *scene) bool { return each(s, contains) }, nil
 	}
 	t, err := c.term(e.Term, alone)
 	return func(s *scene) bool {
 		v := t(s)
-		return v.kind != null && list.Contains(s.render(v))
+		return v.kind != null && contains(s.render(v))
 	}, err
 }
 

@@ -293,3 +293,24 @@ func TestSilentSource(t *testing.T) {
 		t.Errorf("an hour later: %q", r.records)
 	}
 }
+
+// Lists of user names ignore case, as the field does.
+func TestListOfUsersIgnoresCase(t *testing.T) {
+	text := `
+list "admins" {
+  values = ["Bob"]
+}
+rule "x" {
+  when = event.action == "login" && contains(list.admins, user.name)
+  by   = [user.name]
+}`
+	var r recorder
+	e := mustNew(t, Options{Rules: load(t, text), Alert: r.alert})
+	for i, user := range []string{"bob", "BOB", "eve"} {
+		e.Add(login(time.Duration(i)*2*time.Hour, user, "203.0.113.9"), testID(i))
+	}
+	e.Finish(0)
+	if len(r.final) != 2 {
+		t.Errorf("want two alerts: %q", r.records)
+	}
+}
