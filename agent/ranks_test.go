@@ -34,6 +34,7 @@ var ranks = map[string][]string{
 	"rules":                          {"event", "query", "internal/conf"},
 	"rules/library":                  {},
 	"rules/state":                    {"internal/fsx"},
+	"rules/simulate":                 {"event"},
 	"rules/engine":                   {"rules", "event", "query", "internal/conf"},
 	"rules/ruletest":                 {"rules", "rules/engine", "event", "query", "internal/conf"},
 	"rules/sigma":                    {"rules", "event", "query", "internal/conf"},
