@@ -75,7 +75,7 @@ func runDemo(cmd *cobra.Command, dir string, once bool) error {
 		if err := <-ended; err != nil {
 			return err
 		}
-		return d.summary(cmd.Context(), out)
+		return errors.Join(d.summary(cmd.Context(), out), d.alerts(cmd.Context(), out))
 	}
 	if err := d.live(ctx, out, ended); err != nil {
 		return err
@@ -209,7 +209,7 @@ func (d *demo) live(ctx context.Context, out io.Writer, ended <-chan error) erro
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	var shown time.Time
-	told := false
+	began, told, alerts := time.Now(), false, false
 	feed := newDemoFeed(d)
 	for {
 		select {
@@ -230,6 +230,13 @@ func (d *demo) live(ctx context.Context, out io.Writer, ended <-chan error) erro
 			fmt.Fprintf(out, "\nLive: new lines are written to %s, and this is what they become (ctrl-c ends)\n\n", d.logs)
 			told, shown = true, time.Now()
 			continue
+		}
+		if !alerts && time.Since(began) > alertsAfter {
+			if err := d.alerts(ctx, out); err != nil && ctx.Err() == nil {
+				return err
+			}
+			fmt.Fprintln(out)
+			alerts = true
 		}
 		if err := feed.write(time.Now()); err != nil {
 			return err
@@ -321,6 +328,7 @@ func (d *demo) summary(ctx context.Context, out io.Writer) error {
 		}
 	}
 	for _, q := range []string{
+		"event.kind=alert severity>=73",
 		"ip=203.0.113.66",
 		"action=login outcome=failure user=ops",
 		"entry=1 outcome=failure since=-10d",
