@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -15,11 +16,12 @@ type clock struct {
 	started  time.Time // of a live engine; until it has settled the watermark stays
 	settled  bool
 
-	sources map[sourceName]*source
-	last    *source // of the event before, which is often the next one's
-	slowest *source
-	latest  event.Time // of all sources
-	mark    event.Time
+	sources  map[sourceName]*source
+	last     *source // of the event before, which is often the next one's
+	slowest  *source
+	latest   event.Time // of all sources
+	farthest event.Time // of all events, those with the time of their arrival too
+	mark     event.Time
 }
 
 // sourceName is where events come from in order: a file or a sender, of one agent.
@@ -43,8 +45,28 @@ func (c *clock) init(o Options) {
 	}
 }
 
-// hear notes an event's time.
-func (c *clock) hear(ev *event.Event, t event.Time) {
+// hear notes an event's time, and returns the time that it counts with. What carries the time of its arrival only (a line without one, a header) moves
+// nothing, and counts with the latest time of its source: a file that is read long after it was written would be late from there on.
+func (c *clock) hear(ev *event.Event, t event.Time) event.Time {
+	s := c.source(ev)
+	s.fresh = true // asking the clock for each event is dear: the next tick does
+	if ev.Created != 0 && ev.Time == ev.Created || slices.Contains(ev.Tags, tagArrivalTime) {
+		if s.latest != 0 {
+			t = s.latest
+		}
+	} else if t > s.latest {
+		s.latest = t
+		c.latest = max(c.latest, t)
+	}
+	c.farthest = max(c.farthest, t)
+	return t
+}
+
+// tagArrivalTime marks events whose lines have no time of their own.
+const tagArrivalTime = "time-from-arrival"
+
+// source finds where an event is from.
+func (c *clock) source(ev *event.Event) *source {
 	name := sourceName{place: ev.Log.Path}
 	if name.place == "" {
 		if name.place = ev.Sender.IP; name.place == "" {
@@ -54,18 +76,15 @@ func (c *clock) hear(ev *event.Event, t event.Time) {
 	if ev.Relayed == event.True && ev.Agent != nil {
 		name.agent = ev.Agent.ID
 	}
-	s := c.last
-	if s == nil || s.name != name {
-		if s = c.sources[name]; s == nil {
-			s = c.join(name)
-		}
-		c.last = s
+	if c.last != nil && c.last.name == name {
+		return c.last
 	}
-	if t > s.latest {
-		s.latest = t
-		c.latest = max(c.latest, t)
+	s := c.sources[name]
+	if s == nil {
+		s = c.join(name)
 	}
-	s.fresh = true // asking the clock for each event is dear: the next tick does
+	c.last = s
+	return s
 }
 
 // join makes a source. Beyond maxSources all new ones are one.
@@ -92,7 +111,7 @@ func (c *clock) watermark() event.Time {
 	}
 	c.slowest = nil
 	for _, s := range c.sources {
-		if c.slowest == nil || s.latest < c.slowest.latest {
+		if s.latest != 0 && (c.slowest == nil || s.latest < c.slowest.latest) {
 			c.slowest = s
 		}
 	}
@@ -111,10 +130,13 @@ func (c *clock) tick(now time.Time) {
 	for _, s := range c.sources {
 		if s.fresh || s.heard.IsZero() {
 			s.fresh, s.heard = false, now
-		} else if now.Sub(s.heard) >= silent {
+		} else if now.Sub(s.heard) >= silent && s.latest != 0 {
 			s.latest = max(s.latest, event.TimeOf(now))
 			c.latest = max(c.latest, s.latest)
 		}
 	}
 	c.slowest = nil
+	if c.latest == 0 { // no event has a time of its own: arrival is all there is
+		c.mark = max(c.mark, event.TimeOf(now)-c.lateness)
+	}
 }

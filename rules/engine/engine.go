@@ -254,7 +254,7 @@ func (e *Engine) add(ev *event.Event, id eventID, outside bool) {
 			t = ev.Created
 			e.stats.Ahead++
 		}
-		e.clock.hear(ev, t)
+		t = e.clock.hear(ev, t)
 	}
 	e.found = e.index.candidates(ev, e.found[:0])
 	matched := false
@@ -407,7 +407,7 @@ func (e *Engine) Tick() {
 
 // Finish ends the input: every event has its turn, and time goes on to until, if that is later than the last event. All alerts are closed.
 func (e *Engine) Finish(until event.Time) {
-	w := max(e.clock.latest, until) + 1
+	w := max(e.clock.farthest, until) + 1
 	e.moveTo(max(w, e.order.watermark))
 	e.episodes.closeAll(func(*episode) bool { return true })
 	e.timeTo(e.order.watermark)

@@ -282,7 +282,7 @@ func TestSilentSource(t *testing.T) {
 	e := mustNew(t, Options{Rules: load(t, bruteforce), Alert: r.alert, Now: func() time.Time { return now }})
 	for i := range 5 {
 		ev := login(time.Duration(i)*time.Second, "bob", "203.0.113.9")
-		ev.Created = ev.Time
+		ev.Created = ev.Time + 1
 		e.Add(ev, testID(i))
 	}
 	for range 70 * 60 {
@@ -312,5 +312,34 @@ rule "x" {
 	e.Finish(0)
 	if len(r.final) != 2 {
 		t.Errorf("want two alerts: %q", r.records)
+	}
+}
+
+// A line without a time, read long after it was written, makes nothing late.
+func TestArrivalTimeMovesNothing(t *testing.T) {
+	text := bruteforce + `
+rule "stuffing" {
+  when   = failed
+  by     = [source.ip]
+  window = "10m"
+  fire   = count() >= 3 && ratio(failed) > 0.5
+}`
+	var r recorder
+	e := mustNew(t, Options{Rules: load(t, text), Alert: r.alert})
+	header := &event.Event{Time: at(1000 * time.Hour), Created: at(1000 * time.Hour), Tags: []string{"header"}}
+	e.Add(header, testID(100))
+	for i := range 4 {
+		e.Add(login(time.Duration(i)*time.Minute, "bob", "203.0.113.9"), testID(i))
+	}
+	unknown := login(1000*time.Hour, "bob", "203.0.113.9")
+	unknown.Created, unknown.Tags = at(1000*time.Hour), []string{tagArrivalTime}
+	e.Add(unknown, testID(5))
+	e.Finish(0)
+	got := map[string]int{}
+	for _, s := range r.final {
+		got[strings.Fields(s)[0]]++
+	}
+	if diff := cmp.Diff(map[string]int{"auth.bruteforce": 3, "stuffing": 1}, got); diff != "" || e.Stats().Late != 0 {
+		t.Error(diff, r.final, e.Stats().Late)
 	}
 }

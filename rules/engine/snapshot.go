@@ -199,6 +199,7 @@ func (t *ids) load(r *reader) {
 func (c *clock) save(w *writer) {
 	w.time(c.mark)
 	w.time(c.latest)
+	w.time(c.farthest)
 	w.uint(uint64(len(c.sources)))
 	for name, s := range c.sources {
 		w.text(name.agent)
@@ -209,7 +210,7 @@ func (c *clock) save(w *writer) {
 
 // load makes the sources that were known before; the clock says when they were heard of last: now.
 func (c *clock) load(r *reader) {
-	c.mark, c.latest = r.time(), r.time()
+	c.mark, c.latest, c.farthest = r.time(), r.time(), r.time()
 	for range r.count() {
 		name := sourceName{r.text(), r.text()}
 		c.sources[name] = &source{name: name, latest: r.time()}
