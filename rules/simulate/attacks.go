@@ -43,7 +43,7 @@ func (c *Company) Stuffing(a Attack) iter.Seq[*event.Event] {
 func (c *Company) Distributed(a Attack, user int) iter.Seq[*event.Event] {
 	p := c.people[user%len(c.people)]
 	return c.guesses(a, 40, func(r *rand.Rand, i int) (*person, string, time.Duration) {
-		return p, fmt.Sprintf("2001:db8:bad:%x::1", i), time.Duration(60+r.IntN(120)) * time.Second
+		return p, fmt.Sprintf("2001:db8:bad:%x::1", i+1), time.Duration(60+r.IntN(120)) * time.Second
 	})
 }
 

@@ -191,7 +191,7 @@ func (p *person) inOffice() spot {
 func (p *person) atHome(day int) spot {
 	s := spot{p.home, "", *p.homeNet, 20, p.computer}
 	if p.number%10 < 7 {
-		s.ip = fmt.Sprintf("2001:db8:%x:%x::%x", p.homeNet.number-64000, p.number, 0x1000+day/7)
+		s.ip = fmt.Sprintf("2001:db8:%x:%x::%x", p.homeNet.number-64000, p.number+1, 0x1000+day/7)
 	} else {
 		s.ip = fmt.Sprintf("198.51.100.%d", 100+(p.number*7+day/30*31)%150)
 	}
