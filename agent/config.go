@@ -54,10 +54,21 @@ type InputConfig struct {
 type OutputConfig struct {
 	Kind, Label string
 	body        *conf.Body
+	respond     []*conf.Block // of kind respondKind, in place of body
 }
+
+// respondKind is the output that the blocks `respond` make together.
+const respondKind = "respond"
 
 // open makes the output; the block has been checked.
 func (o OutputConfig) open(env outputs.Env) (outputs.Output, outputs.Params) {
+	if o.Kind == respondKind {
+		r, p := outputs.RespondFromConfig(o.respond, env)
+		if r == nil {
+			return nil, p
+		}
+		return r, p
+	}
 	return outputs.New(o.Kind, o.Label, o.body, env)
 }
 
@@ -181,10 +192,18 @@ func (c *Config) decodeOutputs(b *conf.Body) {
 		o.open(outputs.Env{DataDir: c.DataDir, Namespace: c.Namespace, Compile: compileWhen})
 		c.Outputs = append(c.Outputs, o)
 	}
+	if blocks := b.Blocks(respondKind, 1); len(blocks) > 0 {
+		o := OutputConfig{Kind: respondKind, Label: "actions", respond: blocks}
+		o.open(outputs.Env{DataDir: c.DataDir, Namespace: c.Namespace, Compile: compileWhen})
+		c.Outputs = append(c.Outputs, o)
+	}
 	if len(c.Outputs) == 0 && !b.HasBlock("output") {
 		b.Errorf("", `there is no output: add output "store" "local" {}`)
 	}
 }
+
+// onAlerts tells whether the output reads the log of alerts.
+func (o OutputConfig) onAlerts() bool { return o.Kind == respondKind || outputs.Notifies(o.Kind) }
 
 func bodyOf(k *conf.Block) *conf.Body {
 	if k == nil {

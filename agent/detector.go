@@ -46,6 +46,8 @@ type detector struct {
 	event    event.Event
 	once     bool
 
+	unreadable, snapshots uint64
+
 	mu      sync.Mutex // guards what metrics look at
 	figures detectorFigures
 }
@@ -219,7 +221,7 @@ func (d *detector) block(b *buffer.Block) error {
 		item := items[start:to]
 		start = to
 		if err := dec.Next(item, &d.event); err != nil {
-			d.figures.unreadable++
+			d.unreadable++
 			continue
 		}
 		id := string(outputs.IDOf(item))
@@ -314,7 +316,7 @@ func (d *detector) trySave(ctx context.Context) error {
 	}
 	d.reader.Count(d.count, 0, 0)
 	d.places, d.held, d.count = d.places[:0], 0, 0
-	d.figures.snapshots++
+	d.snapshots++
 	return d.reader.Commit()
 }
 
@@ -331,10 +333,11 @@ func (d *detector) close(ctx context.Context) error {
 }
 
 func (d *detector) publish() {
-	stats, byRule := d.engine.Stats(), d.engine.RuleStats()
+	f := detectorFigures{engine: d.engine.Stats(), rules: d.engine.RuleStats(), unreadable: d.unreadable, snapshots: d.snapshots,
+		watermark: d.engine.Watermark()}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.figures.engine, d.figures.rules, d.figures.watermark = stats, byRule, d.engine.Watermark()
+	d.figures = f
 }
 
 // hearsOthers tells whether other Gatebooks may deliver to this one.
@@ -350,7 +353,7 @@ func (c *Config) hearsOthers() bool {
 // openAlerts opens the log of alerts where an output wants it.
 func (a *Agent) openAlerts(c *Config) (err error) {
 	for _, o := range c.Outputs {
-		if outputs.Notifies(o.Kind) && a.alerts == nil {
+		if o.onAlerts() && a.alerts == nil {
 			a.alerts, err = openAlertLog(c.DataDir, a.encoding(c, true), a.log)
 		}
 	}

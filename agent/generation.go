@@ -24,6 +24,8 @@ type generation struct {
 	pipeline *pipeline.Pipeline
 	inputs   []inputs.Input
 	outputs  []*output
+	logs     []*buffer.Log // that have readers: the buffer, and that of alerts
+	detector *detector     // nil: no rules run
 
 	failed     chan error    // the first failure of a component
 	inputsDone chan struct{} // closed when all inputs have ended by themselves (Once)
@@ -32,7 +34,7 @@ type generation struct {
 	runInputs, runRules, runOutputs    sync.WaitGroup
 	stopHelpers                        context.CancelFunc
 	helpers                            sync.WaitGroup
-	letters                            chan func(*event.Event) // what outputs have to tell of dead letters
+	letters                            chan func(*event.Event) // what outputs have to tell
 	noMore                             chan struct{}           // closed when nothing more comes from inputs
 	end                                chan struct{}           // closed when nothing more will be appended
 }
@@ -54,12 +56,17 @@ func (a *Agent) start(c *Config) (*generation, error) {
 	if err := a.openAlerts(c); err != nil {
 		return nil, err
 	}
+	g.logs = []*buffer.Log{a.buffer}
+	if a.alerts != nil {
+		g.logs = append(g.logs, a.alerts.log)
+	}
 	if err := g.openOutputs(); err != nil {
 		return nil, errors.Join(err, g.closeOutputs())
 	}
 	if err := a.detect(c); err != nil {
 		return nil, errors.Join(err, g.closeOutputs())
 	}
+	g.detector = a.detector
 	typed := c.Rules != nil
 	for _, o := range g.outputs {
 		typed = typed || o.Typed || o.Match != nil
@@ -99,14 +106,14 @@ func (g *generation) openOutputs() error {
 		o := &output{kind: c.Kind, label: c.Label}
 		o.Output, o.Params = c.open(outputs.Env{
 			DataDir: g.config.DataDir, Namespace: g.config.Namespace, Version: a.options.Version,
-			Logger: a.log, Compile: compileWhen, Stdout: a.options.Stdout,
+			Logger: a.log, Compile: compileWhen, Stdout: a.options.Stdout, Tell: g.tell,
 		})
 		if o.Output == nil {
 			return fmt.Errorf("output %q %q: cannot be made; see gatebook check", c.Kind, c.Label)
 		}
 		g.outputs = append(g.outputs, o)
 		log := a.buffer
-		if outputs.Notifies(c.Kind) {
+		if c.onAlerts() {
 			log = a.alerts.log
 		}
 		r, err := log.Reader(readerName(c.Kind, c.Label), buffer.ReaderOptions{Required: o.Required, MaxLag: o.MaxLag, MaxOutstanding: outputs.MaxOutstanding})
@@ -114,7 +121,7 @@ func (g *generation) openOutputs() error {
 			return fmt.Errorf("output %q: %w", c.Label, err)
 		}
 		o.reader = r
-		o.letters, err = outputs.OpenDeadLetters(outputs.DeadLetterOptions{DataDir: g.config.DataDir, Label: c.Label, Reserve: a.buffer.WithReserve, Tell: g.tell})
+		o.letters, err = outputs.OpenDeadLetters(outputs.DeadLetterOptions{DataDir: g.config.DataDir, Label: c.Label, Reserve: a.buffer.WithReserve, Tell: g.tellDeadLetter})
 		if err != nil {
 			return fmt.Errorf("output %q: %w", c.Label, err)
 		}
@@ -125,12 +132,8 @@ func (g *generation) openOutputs() error {
 // dropReaders gives up the places of outputs, and of the rules, that are no longer in the config.
 func (g *generation) dropReaders() error {
 	a := g.agent
-	logs := []*buffer.Log{a.buffer}
-	if a.alerts != nil {
-		logs = append(logs, a.alerts.log)
-	}
 	known := g.config.readerNames()
-	for _, log := range logs {
+	for _, log := range g.logs {
 		for _, r := range log.Readers() {
 			if slices.Contains(known, r.Name) {
 				continue
@@ -175,7 +178,7 @@ func (g *generation) run() {
 	detecting, stopRules := context.WithCancel(context.Background())
 	helpers, stopHelpers := context.WithCancel(context.Background())
 	g.stopInputs, g.stopRules, g.stopOutputs, g.stopHelpers = stopInputs, stopRules, stopOutputs, stopHelpers
-	if d := g.agent.detector; d != nil {
+	if d := g.detector; d != nil {
 		g.runRules.Go(func() {
 			if err := d.run(detecting, g.pipeline, g.noMore); err != nil && detecting.Err() == nil {
 				g.fail(err)
@@ -187,7 +190,7 @@ func (g *generation) run() {
 			g.agent.log.Error("enrichment is no longer renewed", "error", err)
 		}
 	})
-	g.helpers.Go(func() { g.tellDeadLetters(helpers) })
+	g.helpers.Go(func() { g.appendTold(helpers) })
 	g.helpers.Go(func() { g.prune(helpers) })
 	for _, o := range g.outputs {
 		g.runOutputs.Go(func() {
@@ -215,29 +218,35 @@ func (g *generation) run() {
 	}
 }
 
-// tellDeadLetters appends what outputs have to tell of dead letters. It is apart from them, so that an output never waits for the
+// appendTold appends what outputs have to tell: dead letters, responses. It is apart from them, so that an output never waits for the
 // log that waits for it.
-func (g *generation) tellDeadLetters(ctx context.Context) {
+func (g *generation) appendTold(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case fill := <-g.letters:
 			if _, err := g.pipeline.Event(ctx, fill); err != nil && ctx.Err() == nil {
-				g.agent.log.Error("dead letter is kept in its file but could not be told", "error", err)
+				g.agent.log.Error("what an output has to tell could not be appended; its own files have it", "error", err)
 			}
 		}
 	}
 }
 
-var errTooManyLetters = errors.New("too many dead letters at once")
+var errTooMuchToTell = errors.New("too much to tell at once")
 
-// tell hands one dead letter over, or says at once that there are too many.
+func (g *generation) tellDeadLetter(ctx context.Context, fill func(*event.Event)) error {
+	return g.tell(ctx, func(ev *event.Event) {
+		fill(ev)
+		ev.Dataset = event.DatasetPrefix + "deadletter"
+	})
+}
+
+// tell hands over what an output has to tell of itself, or says at once that there is too much.
 func (g *generation) tell(_ context.Context, fill func(*event.Event)) error {
 	select {
 	case g.letters <- func(ev *event.Event) {
 		fill(ev)
-		ev.Dataset = event.DatasetPrefix + "deadletter"
 		ev.Created = event.TimeOf(time.Now())
 		if ev.Time == 0 {
 			ev.Time = ev.Created
@@ -246,7 +255,7 @@ func (g *generation) tell(_ context.Context, fill func(*event.Event)) error {
 	}:
 		return nil
 	default:
-		return errTooManyLetters
+		return errTooMuchToTell
 	}
 }
 
@@ -277,7 +286,7 @@ func (g *generation) stop(ctx context.Context, wait time.Duration) error {
 		g.stopRules() // they go on from here at the next start
 	}
 	waitFor(bounded, &g.runRules, g.stopRules)
-	if d := g.agent.detector; d != nil {
+	if d := g.detector; d != nil {
 		d.save(ctx)
 	}
 	if err := g.agent.buffer.Sync(bounded); err != nil && drainErr == nil {
@@ -315,7 +324,11 @@ func (g *generation) account(drained bool) {
 		log.Error("accounts do not add up", "read", read, "appended", appended)
 	}
 	waiting := map[string]int64{}
-	for _, r := range g.agent.buffer.Readers() {
+	var readers []buffer.ReaderStats
+	for _, l := range g.logs {
+		readers = append(readers, l.Readers()...)
+	}
+	for _, r := range readers {
 		waiting[r.Name] = r.Waiting
 		if in, out := int64(r.AtOpen+r.Appended), int64(r.Delivered+r.Filtered+r.DeadLettered+r.Skipped)+r.Waiting; r.Open && (in != out || r.Waiting != int64(r.Unsettled)) {
 			log.Error("accounts do not add up", "output", r.Name, "at_open", r.AtOpen, "appended", r.Appended, "delivered", r.Delivered, "filtered", r.Filtered,

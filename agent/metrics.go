@@ -124,15 +124,20 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descDropped, float64(s.DroppedItems))
 	counter(descDamaged, float64(s.Damaged))
 	counter(descFsyncs, float64(s.Fsyncs))
-	for _, r := range c.agent.buffer.Readers() {
-		if r.Open {
-			gauge(descWaiting, float64(r.Waiting), r.Name)
-			counter(descSkipped, float64(r.Skipped), r.Name)
-		}
-	}
 	g := c.agent.running()
 	if g == nil {
 		return
+	}
+	for _, l := range g.logs {
+		for _, r := range l.Readers() {
+			if r.Open {
+				gauge(descWaiting, float64(r.Waiting), r.Name)
+				counter(descSkipped, float64(r.Skipped), r.Name)
+			}
+		}
+	}
+	if g.detector != nil {
+		g.detector.collect(counter, gauge)
 	}
 	n := g.pipeline.Counters()
 	counter(descRead, float64(n.Read.Load()))

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -25,6 +26,11 @@ type RulesConfig struct {
 func (c *Config) decodeRules(b *conf.Body) (problems conf.Diagnostics) {
 	k := b.Block("rules")
 	if k == nil {
+		for _, o := range c.Outputs {
+			if o.onAlerts() {
+				b.Errorf("", "%s tells of alerts, and no rules run: add rules {}", o.title())
+			}
+		}
 		return nil
 	}
 	defer k.Body.Close()
@@ -52,7 +58,33 @@ func (c *Config) decodeRules(b *conf.Body) (problems conf.Diagnostics) {
 	c.Rules.shadow = c.Rules.known(k.Body, "shadow")
 	c.Rules.alert = c.Rules.known(k.Body, "alert")
 	c.Rules.Switch(c.Rules.Set)
+	c.checkResponses(k)
 	return c.Rules.Set.Problems
+}
+
+// checkResponses warns of rules that ask for an action that there is no block for.
+func (c *Config) checkResponses(k *conf.Block) {
+	var actions []string
+	for _, o := range c.Outputs {
+		for _, r := range o.respond {
+			actions = append(actions, r.Labels[0])
+		}
+	}
+	for _, r := range c.Rules.Set.Rules {
+		for _, respond := range r.Respond {
+			if r.Enabled && r.Mode == rules.ModeRespond && !slices.Contains(actions, respond.Name) {
+				k.Body.Warnf("", "rule %s asks for respond %q, and there is no such block: its alerts are told, and nothing is done", r.ID, respond.Name)
+			}
+		}
+	}
+}
+
+// title is how messages name the block.
+func (o OutputConfig) title() string {
+	if o.Kind == respondKind {
+		return "respond"
+	}
+	return fmt.Sprintf("output %q %q", o.Kind, o.Label)
 }
 
 // known reads a list of rule ids.
