@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -157,6 +158,7 @@ type emailOutput struct {
 	log       *slog.Logger
 	now       func() time.Time
 
+	mu      sync.Mutex // a probe of the driver comes beside its one worker
 	gather  gathering
 	trouble bool // the last attempt failed
 	state   digestState
@@ -187,6 +189,8 @@ func (o *emailOutput) Close() error { return nil }
 
 // Write mails what is urgent, and the digest where it is due; what is left goes into the digest.
 func (o *emailOutput) Write(ctx context.Context, b *Batch) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	alerts, err := readAlerts(b, o.sel.match)
 	if err != nil {
 		return err

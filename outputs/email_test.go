@@ -135,6 +135,9 @@ func (m *mailTestSession) Auth(string) (sasl.Server, error) {
 
 func (m *mailTestSession) Mail(from string, _ *smtp.MailOptions) error {
 	m.mailed = mailed{from: from}
+	if strings.HasPrefix(from, "mallory@") {
+		return &smtp.SMTPError{Code: 550, Message: "not yours"}
+	}
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
 	m.s.tries++
@@ -288,6 +291,7 @@ func TestEmailIsHeld(t *testing.T) {
 	}
 	f("no STARTTLS", "none", "", nil, "does not offer")
 	f("wrong password", "starttls", "username = \"mallory\"\npassword = env(\"P\")\n", nil, "username and password")
+	f("sender not allowed", "starttls", "", func(o *emailOutput) { o.mailer.from = &mail.Address{Address: "mallory@example.org"} }, "sender")
 	f("unknown authority", "starttls", "", func(o *emailOutput) { o.mailer.tls.RootCAs = x509.NewCertPool() }, "authority")
 	f("another name", "starttls", "", func(o *emailOutput) { o.mailer.tls.ServerName = "other.example" }, "authority")
 
@@ -485,6 +489,66 @@ func TestEmailDigestFails(t *testing.T) {
 		}
 	}
 	l.wantAccounts("w", 7, 0, 0)
+}
+
+// batchOf makes a batch of alerts as the driver would.
+func batchOf(t *testing.T, fills ...func(*event.Event)) *Batch {
+	t.Helper()
+	enc := event.NewEncoder(event.EncoderOptions{Namespace: "default", Epoch: epochA})
+	sel := newSelection(nil)
+	for i, fill := range fills {
+		var e event.Event
+		fill(&e)
+		item, _ := enc.AppendItem(nil, nil, &e, uint64(i))
+		sel.add(uint64(i), item, false)
+	}
+	b := &Batch{}
+	b.add(sel.Part)
+	return b
+}
+
+// The first alert of a digest waits until it is due. Where another one finds it due before, the first comes to nothing.
+func TestDigestAlarm(t *testing.T) {
+	s := newMailServer(t, "starttls")
+	out, _ := s.output(t, `digest = "1h"`)
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	write := func(later bool, mails int, fills ...func(*event.Event)) {
+		t.Helper()
+		// Each Write is the first after a restart.
+		state, err := out.Checkpoint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _ = s.output(t, `digest = "1h"`)
+		out.now = func() time.Time { return now }
+		if err := out.Restore(state); err != nil {
+			t.Fatal(err)
+		}
+		err = out.Write(context.Background(), batchOf(t, fills...))
+		var p *PartialError
+		if errors.As(err, &p) != later || later && (len(p.Items) != 1 || p.Items[0].Index != 0 || p.Items[0].Verdict != Later || !p.Items[0].Until.After(now)) || !later && err != nil {
+			t.Errorf("got %+v", err)
+		}
+		if n := len(s.mails()); n != mails {
+			t.Errorf("%d mails", n)
+		}
+	}
+	low := lowAlerts(0, 6)
+	write(true, 0, low[0], low[1])
+	now = now.Add(30 * time.Minute)
+	write(true, 0, low[0])
+	write(false, 0, low[2])
+	now = now.Add(31 * time.Minute)
+	write(false, 1, low[3])
+	write(false, 1, low[0])
+	write(true, 1, low[4])
+	now = now.Add(61 * time.Minute)
+	write(false, 2, low[4], low[5])
+	for i, want := range []string{"4 alert records", "2 alert records"} {
+		if got := s.mails()[i].text; !strings.HasPrefix(got, want) {
+			t.Errorf("digest %s", got)
+		}
+	}
 }
 
 // However many alerts there are, what is stored with the cursor is small, and none is left out of the count.

@@ -265,8 +265,16 @@ func TestRespondAsTheConfigIsNow(t *testing.T) {
 	slices.Sort(x.told)
 	x.want(a, "do eve", "approved, approved, done, refused")
 
-	dir = t.TempDir()
+	x = a.responder(t, dir, ready)
+	x.ask("carol", "disable_user")
+	if err := Approve(x.dir, x.waits()[0].ID, "alice"); err != nil {
+		t.Fatal(err)
+	}
 	x = a.responder(t, dir, "")
+	x.after(time.Second)
+	x.want(a, "do eve", "approved, dry-run")
+
+	x = a.responder(t, t.TempDir(), "")
 	x.ask("bob", "disable_user approve=auto")
 	x.ask("bob", "disable_user approve=auto")
 	x.after(time.Second)

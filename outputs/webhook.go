@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,6 +59,7 @@ type webhookOutput struct {
 	log      *slog.Logger
 	now      func() time.Time
 
+	mu      sync.Mutex // a probe of the driver comes beside its one worker
 	gather  gathering
 	trouble bool // the last attempt failed
 	badAt   time.Time
@@ -89,6 +91,8 @@ func Notify(o Output) (NotifyFigures, bool) {
 
 // Write posts the notifications of a batch.
 func (o *webhookOutput) Write(ctx context.Context, b *Batch) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	alerts, err := readAlerts(b, o.sel.match)
 	if err != nil {
 		return err

@@ -282,6 +282,37 @@ func TestWebhookAddressGuard(t *testing.T) {
 	}
 }
 
+// A server that takes nothing is asked with one notification at a time, and it is the output that is in trouble, not a stream.
+func TestWebhookBusy(t *testing.T) {
+	p := newPager(t)
+	p.answer = func(_ int, _ *page, w http.ResponseWriter) { w.WriteHeader(429) }
+	out, params := p.output(t, "", Env{})
+	if problem := hold(t, out, params); problem.Stream != "" || problem.Hold || problem.Status != 429 {
+		t.Errorf("problem %+v", problem)
+	}
+	out, params = p.output(t, "", Env{})
+	p.server.Close()
+	if problem := hold(t, out, params); problem.Stream != "" || problem.Hold || strings.Contains(problem.Text, "secret-path") {
+		t.Errorf("problem %+v", problem)
+	}
+}
+
+// `when` narrows what an output takes by itself.
+func TestBoth(t *testing.T) {
+	is := func(s string) func(*event.Event) bool { return func(e *event.Event) bool { return e.Message == s } }
+	e := &event.Event{Message: "a"}
+	if both(nil, nil) != nil || !both(is("a"), nil)(e) || both(nil, is("b"))(e) || both(is("a"), is("b"))(e) || both(is("b"), is("a"))(e) || !both(is("a"), is("a"))(e) {
+		t.Error("not both")
+	}
+	file, _ := conf.Parse("g.hcl", []byte("output \"webhook\" \"x\" {\nurl = \"https://h.example/\"\nwhen = true\n}"))
+	_, p := New("webhook", "x", file.Body().Blocks("output", 2)[0].Body, Env{Compile: func(*conf.Body, hcl.Expression) func(*event.Event) bool {
+		return func(*event.Event) bool { return true }
+	}})
+	if p.Match(e) {
+		t.Error("when widens what a webhook takes")
+	}
+}
+
 // The environment names no proxy for notifications.
 func TestWebhookProxyIsOfTheConfigOnly(t *testing.T) {
 	proxy := newPager(t)
