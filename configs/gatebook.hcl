@@ -123,6 +123,20 @@ buffer {
   flush     = "100ms" # longest wait for an fsync under load; at once when idle
 }
 
+# --- what is looked for -------------------------------------------------------------------------------
+# Rules run here, on the time of the events (docs/rules.md). Their alerts are records like all others, and go to every output.
+
+rules {
+  library = true # the shipped detections: gatebook rules list
+  # paths   = ["/etc/gatebook/rules.d/*.hcl"] # a site's own; a rule, list or define of the same name takes the place of a shipped one
+  # disable = ["mail.bounce_burst"]
+  # shadow  = ["auth.spraying"]         # stored and marked, and nobody is told
+  # alert   = ["auth.impossible_travel"] # out of the shadow in which it ships for its first 14 days
+  # state    = "64MiB" # most memory for windows and sequences
+  # lateness = "30s"   # how much later than others of its source a line may come and still be seen in its turn
+  # snapshot = "30s"   # how often the state is made durable; what comes after it is read again after a crash
+}
+
 # --- where it goes ------------------------------------------------------------------------------------
 # Every output takes `when` (event.outcome == "failure" && event.dataset == "linux.auth"), and either
 # required = true (the default: the buffer keeps what it has not taken) or max_lag = "500MiB".
@@ -141,6 +155,26 @@ output "store" "local" { # the embedded store: gatebook query
 
 # output "file" "copy" {
 #   path = "/var/log/gatebook/events.ndjson" # "-" is standard output
+# }
+
+# Who is told of alerts (docs/alerts.md): open and close, from severity high on.
+# output "webhook" "pager" {
+#   url      = env("PAGER_URL")
+#   secret   = file("/etc/gatebook/pager.key") # signs each request
+#   template = "slack"                         # or "teams", "default", a file
+# }
+# output "email" "soc" {
+#   server = "smtp.example.org:587"
+#   from   = "gatebook@example.org"
+#   to     = ["soc@example.org"]
+#   digest = "15m" # lesser alerts in one letter
+# }
+# respond "disable_user" { # what rules of mode "respond" may ask for
+#   url     = "https://iam.example.org/hooks/gatebook"
+#   target  = "user"
+#   never   = ["root", "admin@example.org"]
+#   dry_run = true
+#   approve = "manual"
 # }
 
 # metrics { # Prometheus: http://127.0.0.1:9600/metrics; health: /healthz

@@ -258,7 +258,11 @@ func (d *demo) count(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	defer s.Close()
-	return s.Count(ctx, query.And{}, store.QueryOptions{})
+	lines, err := query.ParseSimple("event.kind=event", time.Now(), time.UTC)
+	if err != nil {
+		return 0, err
+	}
+	return s.Count(ctx, lines, store.QueryOptions{})
 }
 
 // showNew prints the records that are newer than since, oldest first, and returns the time of the newest.
@@ -296,7 +300,11 @@ func (d *demo) summary(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	all, err := s.Stats(ctx, nil)
+	lines, err := query.ParseSimple("event.kind=event", time.Now(), time.UTC)
+	if err != nil {
+		return err
+	}
+	all, err := s.Stats(ctx, lines)
 	if err != nil {
 		return err
 	}

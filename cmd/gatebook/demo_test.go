@@ -50,7 +50,8 @@ func TestDemoOnce(t *testing.T) {
 	if lines < 4000 {
 		t.Errorf("only %d lines of samples", lines)
 	}
-	for _, want := range []string{fmt.Sprintf("%d records from", lines), "login failure", "203.0.113.66", "query --config"} {
+	for _, want := range []string{fmt.Sprintf("%d records from", lines), "login failure", "203.0.113.66", "query --config",
+		"auth.bruteforce_success", "mfa.fatigue", "data.mass_delete"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in the summary:\n%s", want, out.String())
 		}
