@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -44,11 +45,10 @@ func (a *alertLog) learn() error {
 	if err != nil {
 		return err
 	}
-	defer a.log.DropReader(knownReader)
 	for {
 		b, ok, err := r.TryNext()
 		if err != nil || !ok {
-			return err
+			return errors.Join(err, a.log.DropReader(knownReader))
 		}
 		err = eachID(b, func(id string) { a.told[id] = struct{}{} })
 		b.Release()

@@ -78,7 +78,7 @@ func (e *testReader) value(expr hclsyntax.Expression) (v cty.Value, diags hcl.Di
 	defer func() {
 		if p := recover(); p != nil {
 			at, message := expr.Range(), "cannot be evaluated"
-			if p == errTestTooLarge {
+			if err, ok := p.(error); ok && errors.Is(err, errTestTooLarge) {
 				message = errTestTooLarge.Error()
 			}
 			v, diags = cty.DynamicVal, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: message, Subject: &at}}

@@ -30,7 +30,7 @@ func (l *loader) readList(n *namedBlock) {
 	b.String("description", "")
 	kind := ListKind(b.Enum("kind", "", string(ListExact), string(ListCIDR), string(ListRegex)))
 	var places []hcl.Range
-	ok := true
+	var ok bool
 	switch {
 	case b.Has("values") && b.Has("file"):
 		b.Errorf("file", "the list has values already: one of the two")

@@ -144,7 +144,8 @@ func (x *ruleReader) readKind() {
 		x.file.ErrorAt(x.block.Range, fmt.Sprintf("%s: a rule has one of %s and %s, not both", x.title0(), kinds[0], kinds[1]), "write two rules")
 	}
 	x.kind = kinds[0]
-	for name, remedy := range map[string]string{"window": "", "fire": "", "when": ""} {
+	for _, name := range []string{"window", "fire", "when"} {
+		var remedy string
 		switch {
 		case x.kind == kindExpect && name == "when", x.kind == kindSession && name == "fire", !b.Has(name):
 			continue

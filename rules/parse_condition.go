@@ -222,7 +222,7 @@ func (x *exprReader) comparison(e *hclsyntax.BinaryOpExpr, op query.Op) Expr {
 		return nil
 	}
 	if _, ok := l.(*Const); ok {
-		l, r, left, right, op = r, l, right, left, op.Mirrored()
+		l, r, op = r, l, op.Mirrored()
 	}
 	if c, ok := r.(*Const); ok {
 		if _, ok := l.(*Const); ok {

@@ -385,7 +385,8 @@ func (x *exprReader) fieldOrLower(e hclsyntax.Expression) *Field {
 
 // field reads a field of this event, the preceding one or a step's; whether a value of it can stand here is not checked.
 func (x *exprReader) field(e *hclsyntax.ScopeTraversalExpr) *Field {
-	root, rest, from := e.Traversal.RootName(), e.Traversal[1:], FromEvent
+	root, rest := e.Traversal.RootName(), e.Traversal[1:]
+	var from From
 	switch step := slices.Index(x.steps, root); {
 	case root == "key":
 		x.fail(e.Range(), "key can only stand in texts", `write "... ${key}"; in conditions name the fields of by`)

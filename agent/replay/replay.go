@@ -118,8 +118,7 @@ func open(name string, stdin io.Reader) (io.ReadCloser, error) {
 		return nil, err
 	}
 	r := bufio.NewReaderSize(f, 256<<10)
-	magic, err := r.Peek(2)
-	if err != nil || magic[0] != 0x1f || magic[1] != 0x8b {
+	if magic, _ := r.Peek(2); len(magic) < 2 || magic[0] != 0x1f || magic[1] != 0x8b { // what cannot be read is told by who reads
 		return closing{r, f}, nil
 	}
 	z, err := gzip.NewReader(r)

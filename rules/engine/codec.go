@@ -57,16 +57,6 @@ func (w *writer) about(a about) {
 	}
 }
 
-func (w *writer) memo(m *memo) {
-	w.bool(m != nil)
-	if m != nil {
-		w.time(m.time)
-		w.id(m.id)
-		w.values(m.values)
-		w.about(m.about)
-	}
-}
-
 // errSnapshot says that the bytes are not what writer wrote.
 var errSnapshot = errors.New("snapshot is damaged")
 
@@ -175,11 +165,4 @@ func (r *reader) about() (a about) {
 		*s = r.text()
 	}
 	return a
-}
-
-func (r *reader) memo() *memo {
-	if !r.bool() {
-		return nil
-	}
-	return &memo{time: r.time(), id: r.id(), values: r.values(), about: r.about()}
 }

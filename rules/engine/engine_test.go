@@ -343,3 +343,42 @@ rule "stuffing" {
 		t.Error(diff, r.final, e.Stats().Late)
 	}
 }
+
+// A snapshot of another version, or one that is damaged, is told, and the rules start anew.
+func TestUnreadableSnapshot(t *testing.T) {
+	var r recorder
+	disk := NewMemoryDisk()
+	e := mustNew(t, Options{Rules: load(t, bruteforce), Alert: r.alert, Disk: disk})
+	for i := range 4 {
+		e.Add(login(time.Duration(i)*time.Minute, "bob", "203.0.113.9"), testID(i))
+	}
+	if err := e.Snapshot(4); err != nil {
+		t.Fatal(err)
+	}
+	_, blobs, err := disk.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := blobs[engineBlob]
+	for name, blob := range map[string][]byte{"cut": good[:len(good)/2], "another version": append([]byte{99}, good[1:]...), "sound": good} {
+		if err := disk.Commit(Commit{Cursor: 4, Blobs: map[string][]byte{engineBlob: blob}}); err != nil {
+			t.Fatal(err)
+		}
+		var notices []string
+		var told recorder
+		e := mustNew(t, Options{Rules: load(t, bruteforce), Alert: told.alert, Disk: disk, Tell: func(n Notice) { notices = append(notices, n.Kind) }})
+		if name == "sound" {
+			e.Add(login(4*time.Minute, "bob", "203.0.113.9"), testID(4))
+			if len(told.records) != 3 || notices != nil {
+				t.Errorf("sound: %q %q", told.records, notices)
+			}
+			continue
+		}
+		for i := 10; i < 15; i++ {
+			e.Add(login(time.Duration(i)*time.Minute, "eve", "203.0.113.8"), testID(i))
+		}
+		if len(told.records) != 3 || !slices.Equal(notices, []string{"state-unreadable"}) {
+			t.Errorf("%s: %q %q", name, told.records, notices)
+		}
+	}
+}

@@ -86,13 +86,19 @@ func equalFolded(a, b string) bool {
 	for i := 0; i < len(a) && i < len(b); i++ {
 		x, y := a[i], b[i]
 		if x >= utf8.RuneSelf || y >= utf8.RuneSelf {
-			return strings.ToLower(a) == strings.ToLower(b)
+			return equalLowered(a, b)
 		}
 		if lowerByte(x) != lowerByte(y) {
 			return false
 		}
 	}
-	return len(a) == len(b) || strings.ToLower(a) == strings.ToLower(b)
+	return len(a) == len(b) || equalLowered(a, b)
+}
+
+// equalLowered is what query compares by; strings.EqualFold takes more for the same.
+func equalLowered(a, b string) bool {
+	lower := strings.ToLower(a)
+	return lower == strings.ToLower(b)
 }
 
 func lowerByte(c byte) byte {

@@ -119,16 +119,17 @@ func (s *scene) render(v value) string {
 
 // lower is strings.ToLower that puts what it makes into the scratch, where t is ASCII.
 func (s *scene) lower(t string) string {
-	upper := false
-	for i := 0; i < len(t); i++ {
-		c := t[i]
-		if c >= utf8.RuneSelf {
+	i := 0
+	for i < len(t) && t[i]-'A' >= 26 && t[i] < utf8.RuneSelf {
+		i++
+	}
+	if i == len(t) {
+		return t
+	}
+	for ; i < len(t); i++ {
+		if t[i] >= utf8.RuneSelf {
 			return strings.ToLower(t)
 		}
-		upper = upper || c >= 'A' && c <= 'Z'
-	}
-	if !upper {
-		return t
 	}
 	start := len(s.scratch)
 	for i := 0; i < len(t); i++ {

@@ -185,7 +185,7 @@ func (r *refSequence) hits(events []happening, end int) (hits []string) {
 					list = append([]happening{e}, list...)
 				}
 			}
-			if weightOf(list) >= int64(r.p.steps[r.wanted[0]].Times) && !(trailing && last == 1 && k.chains[1] != nil) {
+			if weightOf(list) >= int64(r.p.steps[r.wanted[0]].Times) && (!trailing || last != 1 || k.chains[1] == nil) {
 				move(g, text, k, 1, &refChain{steps: [][]happening{list}}, h)
 			}
 		}

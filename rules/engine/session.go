@@ -45,7 +45,6 @@ type sessionKey struct {
 	text     string
 	hash     hash
 	grouping int32
-	lost     bool
 	count    int64
 	oldest   *openSession
 	latest   *openSession

@@ -25,12 +25,12 @@ func sessionProgram(idle time.Duration, least float64) *program {
 
 // sessionEvent is an event of the tests.
 type sessionEvent struct {
-	at, id       int
-	open, close  bool
-	key          string
-	session, ip  string
-	country      string
-	late, closed bool
+	at, id      int
+	open, close bool
+	key         string
+	session, ip string
+	country     string
+	late        bool
 }
 
 func (h sessionEvent) item(s *stage, p *program) *item {

@@ -60,15 +60,7 @@ func (e *Engine) restore() error {
 	if blob == nil {
 		return nil
 	}
-	if err := e.load(&reader{b: blob}); err != nil {
-		// Ids in the rules' blobs mean nothing without the engine's: all of them start anew. The history stays.
-		e.options.Tell(Notice{Kind: "state-unreadable", Message: "the state of the rules cannot be read; they start anew: " + err.Error()})
-		fresh := e.options
-		fresh.Disk = nil
-		names := newIDs()
-		e.names, e.memory.ids, e.order = names, names, reorder{names: names}
-		e.clock.init(fresh)
-		e.episodes.init(e)
+	if !e.goOn(blob) {
 		return nil
 	}
 	for name, blob := range blobs {
@@ -89,6 +81,21 @@ func (e *Engine) restore() error {
 	}
 	slices.Sort(e.stale)
 	return nil
+}
+
+// goOn reads the engine's own blob. Where it cannot, it tells, and all rules start anew, because ids in their blobs mean nothing without it. The history stays.
+func (e *Engine) goOn(blob []byte) bool {
+	err := e.load(&reader{b: blob})
+	if err == nil {
+		return true
+	}
+	e.options.Tell(Notice{Kind: "state-unreadable", Message: "the state of the rules cannot be read; they start anew: " + err.Error()})
+	e.names = newIDs()
+	e.memory.ids, e.order = e.names, reorder{names: e.names}
+	e.clock = clock{}
+	e.clock.init(e.options)
+	e.episodes.init(e)
+	return false
 }
 
 func (e *Engine) runOf(blob string) *run {

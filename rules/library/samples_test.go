@@ -3,6 +3,7 @@ package library_test
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"io"
 	"path/filepath"
 	"slices"
@@ -53,7 +54,7 @@ func sampleEvents(t *testing.T) (events []*event.Event) {
 		src := &inputs.Source{Input: "test", Parser: "auto", Host: "gate", Key: entry.Name(), Path: filepath.Join("/", entry.Name())}
 		for lines := pipeline.NewLineReader(bytes.NewReader(b)); ; {
 			line, err := lines.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
