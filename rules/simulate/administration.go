@@ -57,7 +57,7 @@ func (c *Company) administer() {
 		}
 	}
 	for _, p := range c.admins {
-		if c.day.weekend || c.day.number < p.ill || p.away[c.day.number] != nil {
+		if c.day.weekend || c.day.number < p.ill || p.away[c.day.number] != nil || p.flies[c.day.number] {
 			continue
 		}
 		t := c.local(berlin, 9*time.Hour+p.minutes(0, 480))

@@ -28,6 +28,7 @@ type person struct {
 	first, last int           // days of employment
 	away        map[int]*site // by day: a journey
 	flies       map[int]bool  // days on which the person is in an aeroplane at noon
+	landed      time.Time     // from the latest flight
 	ill         int           // no work before this day
 	fingers     int           // days since the password changed, while fingers still know the old one
 }

@@ -34,8 +34,13 @@ func (c *Company) work() {
 	}
 }
 
-// local is a time of the day where somebody is.
-func (c *Company) local(s *site, t time.Duration) time.Time { return c.day.date.Add(t - s.hours) }
+// local is a time of the day where somebody is; far in the east, where the day has begun before, that of the next one.
+func (c *Company) local(s *site, t time.Duration) time.Time {
+	if t < s.hours {
+		t += 24 * time.Hour
+	}
+	return c.day.date.Add(t - s.hours)
+}
 
 // workday is the day of one person.
 func (c *Company) workday(p *person) {
@@ -44,14 +49,15 @@ func (c *Company) workday(p *person) {
 	switch to := p.away[d]; {
 	case p.flies[d] && to != nil: // in the morning at home, in the evening there
 		c.signOn(p, c.local(p.home, 6*time.Hour+p.minutes(0, 60)), p.atHome(d))
-		landed := c.local(p.home, 8*time.Hour).Add(flight(p.home, to) + p.minutes(60, 180))
-		c.signOn(p, landed, p.abroad(to))
+		p.landed = c.local(p.home, 8*time.Hour).Add(flight(p.home, to) + p.minutes(60, 180))
+		c.signOn(p, p.landed, p.abroad(to))
 		return
 	case p.flies[d]:
 		from := p.away[d-1]
 		left := c.local(from, 7*time.Hour+p.minutes(0, 60))
 		c.signOn(p, left, p.abroad(from))
-		c.signOn(p, left.Add(time.Hour+flight(from, p.home)+p.minutes(90, 240)), p.underway())
+		p.landed = left.Add(time.Hour + flight(from, p.home) + p.minutes(90, 240))
+		c.signOn(p, p.landed, p.underway())
 		return
 	case to != nil:
 		here, place = p.abroad(to), to
@@ -59,6 +65,9 @@ func (c *Company) workday(p *person) {
 		here = p.atHome(d)
 	}
 	start := c.local(place, 7*time.Hour+30*time.Minute+p.late+p.minutes(0, 40))
+	if start.Before(p.landed) {
+		start = p.landed.Add(p.minutes(90, 240))
+	}
 	if p.away[d] == nil && p.chance(20) {
 		c.signOn(p, start.Add(-p.minutes(25, 60)), p.underway())
 	}
@@ -89,6 +98,9 @@ func (c *Company) of(p *person, t time.Time, s spot, a event.Action, o event.Out
 
 // signOn is somebody's way through the single sign-on: password, second factor, session, applications, and the end of it.
 func (c *Company) signOn(p *person, t time.Time, s spot) {
+	if t.Before(p.landed) {
+		return // in the aeroplane
+	}
 	t = c.mistype(t, p, func(t time.Time) {
 		ev := c.of(p, t, s, event.Login, event.Failure, "login_failed")
 		ev.Reason = "Invalid credentials"
