@@ -20,7 +20,7 @@ func (c *Company) work() {
 			continue
 		}
 		p.fingers++
-		if c.day.weekend && p.away[c.day.number] == nil {
+		if c.day.weekend && p.away[c.day.number] == nil && !p.flies[c.day.number] {
 			if p.chance(4) {
 				c.signOn(p, c.local(p.home, 10*time.Hour+p.minutes(0, 600)), p.atHome(c.day.number))
 			}
