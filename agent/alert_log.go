@@ -63,7 +63,7 @@ func (a *alertLog) append(ctx context.Context, id string, fill func(*event.Event
 	if a.has(id) {
 		return nil
 	}
-	b := buffer.NewBlock()
+	b := buffer.NewSmallBlock()
 	b.First = a.log.Reserve(1)
 	b.Typed = event.AppendTypedHeader(b.Typed)
 	a.event.Reset()
@@ -78,7 +78,7 @@ func (a *alertLog) relay(ctx context.Context, id string, item []byte) error {
 	if a.has(id) {
 		return nil
 	}
-	b := buffer.NewBlock()
+	b := buffer.NewSmallBlock()
 	b.First = a.log.Reserve(1)
 	b.Docs = append(b.Docs, item...)
 	return a.put(ctx, b)

@@ -32,7 +32,7 @@ var jobList = []job{
 	{name: "D", what: "job A with the disk buffer on (gatebook: always on and fsynced, so D is A)", data: "auth"},
 	{name: "E", what: "syslog RFC 5424 over TCP, to _bulk", data: "auth", tcp: true},
 	{name: "Z", what: "job B with gzip on the wire", data: "auth", alone: true},
-	{name: "X", what: "everything: parse, ECS, GeoIP, redaction, fsynced buffer, gzip", data: "auth", alone: true},
+	{name: "X", what: "everything: parse, ECS, GeoIP, redaction, the shipped rules, fsynced buffer, gzip", data: "auth", alone: true},
 	{name: "S", what: "auth lines into the embedded store, run --once", data: "auth", alone: true, store: true},
 }
 

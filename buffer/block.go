@@ -49,16 +49,22 @@ type Block struct {
 	raw     []byte
 }
 
+// Small blocks have pools of their own: a record of an alert in the room of a megabyte would hold that for as long as a reader holds the record.
 var (
-	newPool  = sync.Pool{}
-	readPool = sync.Pool{}
+	newPool       = sync.Pool{}
+	newSmallPool  = sync.Pool{}
+	readPool      = sync.Pool{}
+	readSmallPool = sync.Pool{}
 	// spare holds the buffers that items stood in before they were compressed: a block that waits for its readers keeps
 	// its tenth of that only.
 	spare = sync.Pool{}
 )
 
-// keepBuffer bounds the buffers that go back into the pool.
-const keepBuffer = 4 << 20
+// keepBuffer bounds the buffers that go back into the pool, keepSmall those of small blocks.
+const (
+	keepBuffer = 4 << 20
+	keepSmall  = 32 << 10
+)
 
 // NewBlock returns an empty block, its buffers reused: append to Docs, Ends, Typed and Positions.
 func NewBlock() *Block {
@@ -70,6 +76,9 @@ func NewBlock() *Block {
 	}
 	return b
 }
+
+// NewSmallBlock is NewBlock for a few items, of some KiB together.
+func NewSmallBlock() *Block { return fromPool(&newSmallPool) }
 
 func fromPool(p *sync.Pool) *Block {
 	b, _ := p.Get().(*Block)
@@ -96,18 +105,22 @@ func (b *Block) Release() {
 	if b.Codec != Raw && b.pool == &newPool {
 		b.Docs, b.raw = nil, b.Docs // compressed: it is the next one's room for that
 	}
-	*b = Block{
-		pool: b.pool, Docs: reuse(b.Docs), Ends: b.Ends[:0], Typed: reuse(b.Typed), Positions: b.Positions[:0],
-		head: reuse(b.head), tail: reuse(b.tail), body: reuse(b.body), raw: reuse(b.raw),
+	keep := keepBuffer
+	if b.pool == &newSmallPool || b.pool == &readSmallPool {
+		keep = keepSmall
 	}
-	if b.pool == &readPool {
+	*b = Block{
+		pool: b.pool, Docs: reuse(b.Docs, keep), Ends: b.Ends[:0], Typed: reuse(b.Typed, keep), Positions: b.Positions[:0],
+		head: reuse(b.head, keep), tail: reuse(b.tail, keep), body: reuse(b.body, keep), raw: reuse(b.raw, keep),
+	}
+	if b.pool == &readPool || b.pool == &readSmallPool {
 		b.Docs, b.Typed = nil, nil
 	}
 	b.pool.Put(b)
 }
 
-func reuse(buf []byte) []byte {
-	if cap(buf) > keepBuffer {
+func reuse(buf []byte, keep int) []byte {
+	if cap(buf) > keep {
 		return nil
 	}
 	return buf[:0]
@@ -166,7 +179,7 @@ func (b *Block) Compress(c Codec) error {
 		return fmt.Errorf("compress block: %w", err)
 	}
 	b.RawSize = len(b.Docs)
-	if old := reuse(b.Docs); old != nil {
+	if old := reuse(b.Docs, keepBuffer); old != nil {
 		spare.Put(&old)
 	}
 	b.raw, b.Docs, b.Codec = nil, out, c

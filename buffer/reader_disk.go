@@ -64,7 +64,11 @@ func (d *diskReader) read(l *Log, p Pos, end int64) (*Block, error) {
 	if p.Offset+h.size() > end {
 		return nil, &CorruptionError{p.Segment, p.Offset, errBounds}
 	}
-	b := fromPool(&readPool)
+	pool := &readPool
+	if h.bodySize() <= keepSmall {
+		pool = &readSmallPool
+	}
+	b := fromPool(pool)
 	b.body = grow(b.body, int(h.bodySize()))
 	have := copy(b.body, d.w.rest(p.Offset+blockHeaderSize))
 	if have < len(b.body) {

@@ -313,8 +313,8 @@ func (d *driver) commitDue(now time.Time) bool {
 	if d.dirty == 0 && !d.must {
 		return false
 	}
-	if d.exact && (d.dirty >= d.o.CommitItems || d.bytes >= maxSettling) {
-		d.must = true // or what waits for it would grow without bound
+	if d.exact && !d.must && (d.dirty >= d.o.CommitItems || d.bytes >= maxSettling) {
+		d.must, d.commitAt = true, now // or what waits for it would grow without bound
 	}
 	return d.dirty >= d.o.CommitItems && !d.must || !now.Before(d.commitAt)
 }

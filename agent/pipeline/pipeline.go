@@ -159,7 +159,7 @@ func (p *Pipeline) Submit(ctx context.Context, b *inputs.Batch) (inputs.Ticket, 
 func (p *Pipeline) Event(ctx context.Context, fill func(*event.Event)) (inputs.Ticket, error) {
 	p.own.Lock()
 	defer p.own.Unlock()
-	b := buffer.NewBlock()
+	b := buffer.NewSmallBlock()
 	b.UseReserve = true
 	b.First = p.options.Log.Reserve(1)
 	if p.options.Encoder.Typed {

@@ -148,7 +148,7 @@ func (p *Pipeline) work() {
 	encoder := event.NewEncoder(p.options.Encoder)
 	n := &Normalizer{Enrichers: p.options.Enrichers}
 	for j := range p.jobs {
-		b := buffer.NewBlock()
+		b := newBlock(j.batch.Size)
 		b.First = j.first
 		if p.options.Encoder.Typed {
 			b.Typed = event.AppendTypedHeader(b.Typed)
@@ -162,6 +162,15 @@ func (p *Pipeline) work() {
 		j.block = b
 		p.append(j)
 	}
+}
+
+// newBlock returns a block for so many bytes of lines, whose documents take some times as much.
+func newBlock(lines int) *buffer.Block {
+	const few = 2 << 10
+	if lines <= few {
+		return buffer.NewSmallBlock()
+	}
+	return buffer.NewBlock()
 }
 
 func (p *Pipeline) lines(j *job, b *buffer.Block, encoder *event.Encoder, n *Normalizer) {

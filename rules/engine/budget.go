@@ -32,6 +32,10 @@ func (e *Engine) keepBudget() {
 		return
 	}
 	goal := total - e.options.Budget + e.options.Budget/16
+	if e.order.size > e.options.Budget/4 && !e.clock.settled { // so many events that nothing is gained by waiting for more sources
+		e.clock.settled = true
+		e.moveTo(max(e.clock.watermark(), e.order.watermark))
+	}
 	if e.order.size > e.options.Budget/4 {
 		goal -= e.force(e.options.Budget / 8)
 	}

@@ -15,6 +15,7 @@ type clock struct {
 	now      func() time.Time
 	started  time.Time // of a live engine; until it has settled the watermark stays
 	settled  bool
+	joined   bool // a source was heard for the first time since the last tick
 
 	sources  map[sourceName]*source
 	last     *source // of the event before, which is often the next one's
@@ -97,7 +98,7 @@ func (c *clock) join(name sourceName) *source {
 	}
 	s := &source{name: sourceName{strings.Clone(name.agent), strings.Clone(name.place)}}
 	c.sources[s.name] = s
-	c.slowest = nil
+	c.slowest, c.joined = nil, true
 	return s
 }
 
@@ -123,7 +124,8 @@ func (c *clock) watermark() event.Time {
 
 // tick lets silent sources move with the clock.
 func (c *clock) tick(now time.Time) {
-	if !c.settled && now.Sub(c.started) < settling {
+	if !c.settled && now.Sub(c.started) < settling && (c.joined || now.Sub(c.started) < settling/5) {
+		c.joined = false
 		return
 	}
 	c.settled = true

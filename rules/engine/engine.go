@@ -51,7 +51,7 @@ const (
 	defaultLateness = 30 * time.Second
 	maxAhead        = 5 * time.Minute // an event further ahead of its arrival takes its arrival's time
 	silent          = time.Minute     // after it a source moves with the clock
-	settling        = 5 * time.Second // of the clock, after the start: sources that begin together are heard before time moves
+	settling        = 5 * time.Second // of the clock: sources that begin together are heard before time moves; less where no new ones come
 )
 
 // Engine is the state of all rules.
