@@ -165,6 +165,8 @@ func (r *Rule) filters() []Expr {
 func (l *loader) checkAlertRules() {
 	rules := l.set.Rules
 	sees := make([][]int, len(rules)) // by rule: those whose alerts it may take
+	alert := event.Event{Kind: event.KindAlert}
+	id := &alert.NeedRule().ID
 	for i, r := range rules {
 		if !r.Enabled {
 			continue
@@ -178,8 +180,7 @@ func (l *loader) checkAlertRules() {
 				if !from.Enabled || slices.Contains(sees[i], k) {
 					continue
 				}
-				alert := event.Event{Kind: event.KindAlert}
-				alert.NeedRule().ID = from.ID
+				*id = from.ID
 				if may(&alert) != no {
 					sees[i] = append(sees[i], k)
 				}

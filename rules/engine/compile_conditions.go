@@ -250,6 +250,9 @@ func (c *compiler) notNeeded() (end func()) {
 }
 
 func (c *compiler) inList(e *rules.InList, alone bool) (condition, error) {
+	if len(e.List.Values) == 0 { // a list that a site has not filled
+		return func(*scene) bool { return false }, nil
+	}
 	contains := e.List.Contains
 	if rules.Folds(e.Term) {
 		contains = e.List.ContainsFold

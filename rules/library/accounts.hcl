@@ -210,7 +210,7 @@ rule "mfa.bypass" {
     within = "10m"
     step "asked" { when = event.action == "mfa-challenge" && event.code != "policy.evaluate_sign_on" }
     without "checked" { when = factor_ok }
-    step "entered" { when = ok && gatebook.mfa.used != true && source.ip == asked.source.ip }
+    step "entered" { when = ok && gatebook.mfa.used != true && source.ip == asked.source.ip && event.dataset == asked.event.dataset }
     without "checked_later" { when = factor_ok }
   }
 
