@@ -180,6 +180,7 @@ func (e *Engine) build(set *rules.Set) (ready, error) {
 		}
 		x := &run{program: p, stats: RuleStats{ID: r.ID}}
 		x.machine, x.timed = e.newMachine(p)
+		p.run = x
 		b.runs, b.byNumber[p.number] = append(b.runs, x), x
 		b.overAlerts = b.overAlerts || overAlerts(r)
 		programs = append(programs, p)
@@ -271,7 +272,7 @@ func (e *Engine) add(ev *event.Event, id eventID, outside bool) {
 
 // offer gives an event to a rule, and tells whether it was something to it.
 func (e *Engine) offer(p *program, ev *event.Event, t event.Time, id eventID) bool {
-	x := e.byNumber[p.number]
+	x := p.run
 	if ev.Relayed == event.True && p.rule.Scope == rules.ScopeHost {
 		return false
 	}

@@ -79,7 +79,7 @@ func (s *episodes) init(e *Engine) { s.e, s.open = e, map[episodeKey]*episode{} 
 
 // hit is what machines call.
 func (e *Engine) hit(p *program, h *hit) {
-	x := e.byNumber[p.number]
+	x := p.run
 	x.stats.Hits++
 	if e.now != nil && h.id == e.nowID { // of a monotone rule, whose items carry no about
 		h.about = aboutOf(e.now)

@@ -91,6 +91,7 @@ type (
 // program is a rule made ready to run (compile.go).
 type program struct {
 	rule     *rules.Rule
+	run      *run   // that runs it
 	number   uint64 // identifies the rule's meaning: the same after a restart, and in keys of the history
 	ordered  bool   // its events wait for the watermark; else it is monotone and fires at once
 	grouping int    // number of groupings, at least 1
