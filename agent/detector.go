@@ -64,6 +64,7 @@ const (
 	rulesReader   = "rules"
 	snapshotEvery = 30 * time.Second
 	heldMost      = 64 << 20 // bytes of the log that may wait for a snapshot
+	unwrittenMost = 100_000  // records of the history that may
 	backfillAge   = time.Hour
 	alertIDPrefix = "alert-"
 )
@@ -74,6 +75,9 @@ func (a *Agent) openDetector(c *Config) (*detector, error) {
 	var err error
 	if d.disk, err = state.Open(filepath.Join(c.DataDir, "rules")); err != nil {
 		return nil, fmt.Errorf("open the state of the rules: %w", err)
+	}
+	if err := d.disk.SetAside(); err != nil {
+		a.log.Error("the state of the rules was damaged; it is kept, and they begin anew", "error", err)
 	}
 	d.engine, err = engine.New(engine.Options{
 		Rules: c.Rules.Set, Budget: c.Rules.State, Lateness: c.Rules.Lateness, Zone: c.Location, Installation: a.id, Fleet: c.hearsOthers(),
@@ -181,7 +185,7 @@ func (d *detector) run(ctx context.Context, p *pipeline.Pipeline, end <-chan str
 		if d.failed != nil {
 			return d.failed
 		}
-		if time.Since(d.saved) >= snapshotEvery || d.held > heldMost {
+		if time.Since(d.saved) >= snapshotEvery || d.held > heldMost || d.engine.Unwritten() > unwrittenMost {
 			d.save(ctx)
 		}
 	}

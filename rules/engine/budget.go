@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	budgetEvery = 1024 // events after which the bytes are counted
+	budgetEvery = 1024      // events after which the bytes are counted
+	spare       = 512 << 10 // bytes that so many events may take
 	notifyEvery = event.Time(60e9)
 	idsSpare    = 1 << 20 // bytes of foreign ids from which unused ones are looked for
 )
@@ -28,10 +29,11 @@ func (e *Engine) keepBudget() {
 		e.sweepIDs()
 	}
 	total := e.bytes()
-	if total <= e.options.Budget-e.options.Budget/64 { // what comes until it is counted again has room
+	allowed := e.options.Budget - min(e.options.Budget/4, max(e.options.Budget/64, spare)) // what comes until it is counted again has room
+	if total <= allowed {
 		return
 	}
-	goal := total - e.options.Budget + e.options.Budget/16
+	goal := total - allowed + e.options.Budget/16
 	if e.order.size > e.options.Budget/4 && !e.clock.settled { // so many events that nothing is gained by waiting for more sources
 		e.clock.settled = true
 		e.moveTo(max(e.clock.watermark(), e.order.watermark))
@@ -40,7 +42,7 @@ func (e *Engine) keepBudget() {
 		goal -= e.force(e.options.Budget / 8)
 	}
 	for range 8 {
-		if goal <= 0 || e.bytes() <= e.options.Budget-e.options.Budget/16 {
+		if goal <= 0 || e.bytes() <= allowed-e.options.Budget/16 {
 			return
 		}
 		before := e.bytes()
@@ -74,16 +76,21 @@ func (e *Engine) shrinkLargest(n int64) {
 			largest = x
 		}
 	}
-	if largest == nil || e.memory.bytes() > largest.machine.bytes() {
+	if before := e.memory.bytes(); largest == nil || before > largest.machine.bytes() {
 		keys := e.memory.shrink(n)
 		e.evicted("", keys)
-		return
+		if largest == nil || e.memory.bytes() < before {
+			return
+		} // else all of it has yet to be written: see Unwritten
 	}
 	largest.dirty = true
 	keys := largest.machine.shrink(min(n, largest.machine.bytes()/2+1))
 	largest.stats.EvictedKeys += uint64(keys)
 	e.evicted(largest.rule.ID, keys)
 }
+
+// Unwritten is how many records of the history wait for a Snapshot: they can be given up in memory only after it.
+func (e *Engine) Unwritten() int { return e.memory.unwritten() }
 
 func (e *Engine) evicted(rule string, keys int) {
 	if keys == 0 {

@@ -382,3 +382,44 @@ func TestUnreadableSnapshot(t *testing.T) {
 		}
 	}
 }
+
+// A flood of keys never passes the budget, is told of, and hides no slow attack.
+func TestFloodStaysWithinTheBudget(t *testing.T) {
+	const budget = 4 << 20
+	keys := 400_000
+	if testing.Short() {
+		keys = 120_000
+	}
+	var r recorder
+	evicted := int64(0)
+	e := mustNew(t, Options{Rules: load(t, bruteforce), Alert: r.alert, Budget: budget, Tell: func(n Notice) {
+		if n.Kind == "state-evicted" {
+			evicted += n.Count
+		}
+	}})
+	most := int64(0)
+	for i := range keys {
+		d := time.Duration(i) * 14 * time.Minute / time.Duration(keys)
+		e.Add(login(d, fmt.Sprintf("u%d", i), fmt.Sprintf("2001:db8::%x:%x", i>>16, i&0xffff)), testID(2*i))
+		if i%(keys/10) == keys/20 { // ten in all
+			e.Add(login(d, "victim", "203.0.113.9"), testID(2*i+1))
+		}
+		most = max(most, e.bytes())
+	}
+	e.Finish(0)
+	if most > budget {
+		t.Errorf("the state took %d bytes, the budget is %d", most, budget)
+	}
+	if evicted == 0 || e.Stats().EvictedKeys == 0 {
+		t.Error("nothing was told of what was given up")
+	}
+	found := 0
+	for _, s := range r.final {
+		if strings.Contains(s, "victim") || strings.Contains(s, "[203.0.113.9]") {
+			found++
+		}
+	}
+	if found != 3 || len(r.final) != 3 {
+		t.Errorf("alerts: %q, want the three of the slow attack", r.final)
+	}
+}
