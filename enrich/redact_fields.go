@@ -106,8 +106,9 @@ func eachRare(ev *event.Event, f func(*string)) {
 		some(&g.ID, &g.Status, &g.Category, &g.Body)
 	}
 	if g := ev.Alert; g != nil {
-		some(&g.ID, &g.State, &g.Key, &g.Summary)
+		some(&g.ID, &g.State, &g.Key, &g.Summary, &g.Mode, &g.By, &g.Event, &g.Runbook)
 		each(f, g.Events)
+		each(f, g.Respond)
 	}
 	if g := ev.DeadLetter; g != nil {
 		some(&g.Output, &g.Stream, &g.ID, &g.Reason, &g.Type)

@@ -259,7 +259,7 @@ var Fields = []Field{
 	{Name: "gatebook.alert.by", Type: Keyword, Go: "Alert.By", Meaning: "terms of the grouping, as the rule has them"},
 	{Name: "gatebook.alert.event", Type: Keyword, Go: "Alert.Event", Meaning: "id of the event that fired; alerts of one rule with the same one are told together"},
 	{Name: "gatebook.alert.respond", Type: Keyword, Go: "Alert.Respond", Array: true, Meaning: "actions that the rule asks for, with ttl and approval"},
-	{Name: "gatebook.alert.runbook", Type: Stored, Go: "Alert.Runbook", Meaning: "what the rule's author advises to do; stored, not indexed"},
+	{Name: "gatebook.alert.runbook", Type: Text, Go: "Alert.Runbook", Meaning: "what the rule's author advises to do"},
 	{Name: "gatebook.deadletter.output", Type: Keyword, Go: "DeadLetter.Output", Meaning: "output that refused the item"},
 	{Name: "gatebook.deadletter.stream", Type: Keyword, Go: "DeadLetter.Stream", Meaning: "data stream that it was meant for"},
 	{Name: "gatebook.deadletter.id", Type: Keyword, Go: "DeadLetter.ID", Meaning: "event.id of the refused item"},
