@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -46,7 +47,7 @@ type detector struct {
 	event    event.Event
 	once     bool
 
-	unreadable, snapshots uint64
+	unreadable, snapshots, crashes uint64
 
 	mu      sync.Mutex // guards what metrics look at
 	figures detectorFigures
@@ -57,6 +58,7 @@ type detectorFigures struct {
 	rules      []engine.RuleStats
 	unreadable uint64
 	snapshots  uint64
+	crashes    uint64
 	watermark  event.Time
 }
 
@@ -239,10 +241,23 @@ func (d *detector) block(b *buffer.Block) error {
 				}
 			}
 		}
-		d.engine.Add(&d.event, id)
+		d.add(&d.event, id)
 	}
 	d.cursor = place
 	return d.failed
+}
+
+// add gives an event to the engine. A crash of it on one event must not become one of the agent, which would meet the same event after each start.
+func (d *detector) add(ev *event.Event, id string) {
+	defer func() {
+		if p := recover(); p != nil {
+			if d.crashes++; d.crashes&(d.crashes-1) == 0 { // at each power of two
+				d.log.Error("the rules crashed on an event and go on with the next; please report it", "times", d.crashes, "panic", fmt.Sprintf("%.200v", p),
+					"stack", string(debug.Stack()))
+			}
+		}
+	}()
+	d.engine.Add(ev, id)
 }
 
 // alert appends a record of an alert to the logs.
@@ -337,7 +352,7 @@ func (d *detector) close(ctx context.Context) error {
 }
 
 func (d *detector) publish() {
-	f := detectorFigures{engine: d.engine.Stats(), rules: d.engine.RuleStats(), unreadable: d.unreadable, snapshots: d.snapshots,
+	f := detectorFigures{engine: d.engine.Stats(), rules: d.engine.RuleStats(), unreadable: d.unreadable, snapshots: d.snapshots, crashes: d.crashes,
 		watermark: d.engine.Watermark()}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -22,6 +22,7 @@ var (
 	descRulesOpen    = describe("rules_open_alerts", "Alerts that are open.")
 	descRulesLag     = describe("rules_watermark_lag_seconds", "How far behind the clock the rules' time is.")
 	descRulesSaved   = describe("rules_snapshots_total", "Snapshots of the rules' state that were written.")
+	descRulesCrashed = describe("rules_crashes_total", "Events that the rules crashed on; please report it.")
 	descRulesFailed  = describe("rules_unreadable_events_total", "Events that the rules could not read.")
 )
 
@@ -46,6 +47,7 @@ func (d *detector) collect(counter, gauge func(*prometheus.Desc, float64, ...str
 	counter(descRulesForced, float64(f.engine.Forced))
 	gauge(descRulesOpen, float64(f.engine.OpenAlerts))
 	counter(descRulesSaved, float64(f.snapshots))
+	counter(descRulesCrashed, float64(f.crashes))
 	counter(descRulesFailed, float64(f.unreadable))
 	if f.watermark != 0 {
 		gauge(descRulesLag, max(0, time.Since(f.watermark.Std()).Seconds()))
