@@ -125,11 +125,14 @@ func (c *RulesConfig) Switch(set *rules.Set) {
 	}
 }
 
+// LibraryPrefix begins the names of the shipped files in messages.
+const LibraryPrefix = "library/"
+
 // LibrarySources are the shipped detections.
 func LibrarySources() []rules.Source {
 	var sources []rules.Source
 	for _, f := range library.Files() {
-		sources = append(sources, rules.Source{Name: "library/" + f.Name, Text: f.Text, Library: true})
+		sources = append(sources, rules.Source{Name: LibraryPrefix + f.Name, Text: f.Text, Library: true})
 	}
 	return sources
 }

@@ -20,7 +20,7 @@ func rulesCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Args:    arguments(cobra.NoArgs),
 	}
-	cmd.AddCommand(rulesListCommand())
+	cmd.AddCommand(rulesListCommand(), rulesTestCommand(), rulesLintCommand(), rulesFmtCommand(), rulesImportCommand())
 	return cmd
 }
 
