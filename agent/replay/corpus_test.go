@@ -101,10 +101,10 @@ func TestFailedLoginsOfOpenSSH(t *testing.T) {
 	var attempts []attempt
 	lines, counted := 0, int64(0)
 	result, err := replay.Run(context.Background(), replay.Options{Parsers: known, Parser: "linux_auth", Enrichers: []enrich.Enricher{enrich.NewUserKey(nil)}, Engine: e,
-		Event: func(ev *event.Event, _ string) {
+		Event: func(ev *event.Event, _ string) replay.Action {
 			lines++
 			if ev.Action != event.Login || ev.Outcome != event.Failure {
-				return
+				return replay.Add
 			}
 			a := attempt{ev.Time, max(1, ev.Count.N), map[string]string{byUser: strings.Clone(ev.UserKey), byAddress: strings.Clone(ev.Source.IP)}}
 			if ev.UserKey != "" && ev.Source.IP != "" {
@@ -112,6 +112,7 @@ func TestFailedLoginsOfOpenSSH(t *testing.T) {
 			}
 			counted += a.weight
 			attempts = append(attempts, a)
+			return replay.Add
 		}}, []string{log}, nil)
 	if err != nil {
 		t.Fatal(err)

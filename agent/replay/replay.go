@@ -34,9 +34,19 @@ type Options struct {
 	Enrichers []enrich.Enricher
 	Host      string // of lines that name none
 	Engine    *engine.Engine
-	// Event is called with each event before the engine has it, and with its id; nil: nobody is. The event must not be kept.
-	Event func(ev *event.Event, id string)
+	// Event is called with each event before the engine has it, and with its id, and says what to do with it; nil: Add. The event must not be kept.
+	Event func(ev *event.Event, id string) Action
 }
+
+// Action is what becomes of an event.
+type Action int
+
+// The actions: the engine gets the event; it does not; it does not, nor any after it.
+const (
+	Add Action = iota
+	Skip
+	Stop
+)
 
 // Result says what was read.
 type Result struct {
@@ -85,10 +95,16 @@ func Run(ctx context.Context, o Options, files []string, stdin io.Reader) (Resul
 			break
 		}
 		ev, id := next.take(&result)
+		action := Add
 		if o.Event != nil {
-			o.Event(ev, id)
+			action = o.Event(ev, id)
 		}
-		o.Engine.Add(ev, id)
+		if action == Stop {
+			break
+		}
+		if action == Add {
+			o.Engine.Add(ev, id)
+		}
 	}
 	o.Engine.Finish(0)
 	result.Took = time.Since(start)

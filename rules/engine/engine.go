@@ -77,6 +77,8 @@ type Engine struct {
 	noticed map[noticeKey]noticeState
 	cursor  uint64
 	stale   []string // blobs of rules that are gone
+
+	watchHit func(*run, *hit) // nil but in Explain
 }
 
 // ready is a set of rules that was made ready to run.

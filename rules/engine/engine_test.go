@@ -423,3 +423,58 @@ func TestFloodStaysWithinTheBudget(t *testing.T) {
 		t.Errorf("alerts: %q, want the three of the slow attack", r.final)
 	}
 }
+
+// Explain says what each condition came to, what is missing, and what stopped a firing.
+func TestExplain(t *testing.T) {
+	text := `
+rule "x" {
+  title  = "${count()} failed"
+  when   = event.action == "login" && event.outcome == "failure"
+  by     = [user.name]
+  window = "15m"
+  fire   = count() >= 3
+  except "lab" {
+    when   = source.ip == "198.51.100.9"
+    reason = "test"
+  }
+}
+rule "ordered" {
+  when   = event.action == "login"
+  by     = [user.name]
+  window = "15m"
+  fire   = count() >= 2 && ratio(event.outcome == "failure") > 0.9
+}`
+	e := mustNew(t, Options{Rules: load(t, text), Alert: func(*Alert) {}})
+	part := func(parts []Part, text string) string {
+		for _, p := range parts {
+			if p.Text == text {
+				if p.True != nil {
+					return fmt.Sprint(*p.True)
+				}
+				return p.Value
+			}
+		}
+		return "no such part"
+	}
+	e.Add(login(0, "bob", "203.0.113.9"), testID(0))
+	got := e.Explain("x", login(time.Minute, "bob", "203.0.113.9"), testID(1))
+	g := got.Groups[0]
+	if !got.Takes || g.Fired || part(g.Parts, "count()") != "2" || part(g.Parts, "count() >= 3") != "false" || len(g.Before) == 0 || g.After[0] == g.Before[0] {
+		t.Errorf("the second: %+v", got)
+	}
+	if got := e.Explain("ordered", login(2*time.Minute, "bob", "203.0.113.9"), testID(2)); !got.Groups[0].Fired || part(got.Groups[0].Parts, `count() >= 2`) != "true" {
+		t.Errorf("an ordered rule: %+v", got)
+	}
+	if got := e.Explain("x", login(3*time.Minute, "bob", "203.0.113.9"), testID(3)); !got.Groups[0].Fired || got.Groups[0].Title != "4 failed" {
+		t.Errorf("the fourth: %+v", got)
+	}
+	if got := e.Explain("x", login(4*time.Minute, "+bob", "203.0.113.9"), testID(4)); got.Takes || part(got.Event, `event.outcome == "failure"`) != "false" {
+		t.Errorf("a success: %+v", got)
+	}
+	if got := e.Explain("x", login(5*time.Minute, "bob", "198.51.100.9"), testID(5)); got.Takes || got.Excepted != "lab" {
+		t.Errorf("an exception: %+v", got)
+	}
+	if got := e.Explain("x", login(6*time.Minute, "", "203.0.113.9"), testID(6)); !got.Groups[0].Missing {
+		t.Errorf("no key: %+v", got)
+	}
+}

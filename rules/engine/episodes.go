@@ -81,6 +81,9 @@ func (s *episodes) init(e *Engine) { s.e, s.open = e, map[episodeKey]*episode{} 
 func (e *Engine) hit(p *program, h *hit) {
 	x := p.run
 	x.stats.Hits++
+	if e.watchHit != nil {
+		e.watchHit(x, h)
+	}
 	if e.now != nil && h.id == e.nowID { // of a monotone rule, whose items carry no about
 		h.about = aboutOf(e.now)
 	}

@@ -251,6 +251,9 @@ func (m *windowMachine) ask(g int, k *key, it *item, w *keyWindow, from, i int) 
 	if m.p.usesPrev {
 		s.prev = m.host.history().prev(m.p, *k)
 	}
+	if m.p.watch != nil {
+		m.p.watch(s)
+	}
 	if m.p.fire != nil && !m.p.fire(s) {
 		return
 	}
