@@ -14,6 +14,7 @@ import (
 	"github.com/gatebook/gatebook/agent/pipeline"
 	"github.com/gatebook/gatebook/buffer"
 	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/inputs"
 	"github.com/gatebook/gatebook/outputs"
 	"github.com/gatebook/gatebook/rules/engine"
 	"github.com/gatebook/gatebook/rules/state"
@@ -23,7 +24,7 @@ import (
 //
 //	log -> reader "rules" -> engine -> alert -> alert log (where something is to be notified) and log
 //	                           |
-//	                           every 30 s: log synced -> snapshot (state, history, cursor: one transaction) -> blocks settled -> cursor committed
+//	                           every 30 s: alerts fsynced -> snapshot (state, history, cursor: one transaction) -> blocks settled -> cursor committed
 //
 // What it promises: after a crash the engine goes on from its snapshot and reads again what came after; the alerts that this makes again have the same ids,
 // and those that a log has already are not appended to it again. So no event is forgotten or counted twice, and no alert told twice.
@@ -41,9 +42,11 @@ type detector struct {
 	held     int64               // bytes of those
 	count    int                 // events of those
 	saved    time.Time
+	settings detectorSettings
+	last     inputs.Ticket      // of the record that was appended last; nil: it is durable
 	pipeline *pipeline.Pipeline // of the running generation
 	ctx      context.Context    // of the running generation: alerts are appended within the engine's calls
-	failed   error              // of appending an alert
+	failed   error              // of appending an alert: the engine has told it, so that its state may not be saved any more
 	event    event.Event
 	once     bool
 
@@ -51,6 +54,15 @@ type detector struct {
 
 	mu      sync.Mutex // guards what metrics look at
 	figures detectorFigures
+}
+
+// detectorSettings are what a detector is opened with: where they change it is opened anew.
+type detectorSettings struct {
+	state, heldMost int64
+	lateness        time.Duration
+	snapshot        time.Duration
+	zone            string
+	fleet           bool
 }
 
 type detectorFigures struct {
@@ -64,8 +76,8 @@ type detectorFigures struct {
 
 const (
 	rulesReader   = "rules"
-	snapshotEvery = 30 * time.Second
-	heldMost      = 64 << 20 // bytes of the log that may wait for a snapshot
+	heldMost      = 64 << 20 // bytes of the log that may wait for a snapshot; of a small log an eighth
+	saveWithin    = 5 * time.Second
 	unwrittenMost = 100_000  // records of the history that may
 	backfillAge   = time.Hour
 	alertIDPrefix = "alert-"
@@ -73,7 +85,7 @@ const (
 
 // openDetector makes the engine and opens its reader.
 func (a *Agent) openDetector(c *Config) (*detector, error) {
-	d := &detector{log: a.log, buffer: a.buffer, once: a.options.Once, told: map[string]struct{}{}}
+	d := &detector{log: a.log, buffer: a.buffer, once: a.options.Once, told: map[string]struct{}{}, settings: c.detectorSettings()}
 	var err error
 	if d.disk, err = state.Open(filepath.Join(c.DataDir, "rules")); err != nil {
 		return nil, fmt.Errorf("open the state of the rules: %w", err)
@@ -82,7 +94,7 @@ func (a *Agent) openDetector(c *Config) (*detector, error) {
 		a.log.Error("the state of the rules was damaged; it is kept, and they begin anew", "error", err)
 	}
 	d.engine, err = engine.New(engine.Options{
-		Rules: c.Rules.Set, Budget: c.Rules.State, Lateness: c.Rules.Lateness, Zone: c.Location, Installation: a.id, Fleet: c.hearsOthers(),
+		Rules: c.Rules.Set, Budget: d.settings.state, Lateness: d.settings.lateness, Zone: c.Location, Installation: a.id, Fleet: d.settings.fleet,
 		Now: time.Now, Disk: d.disk, Alert: d.alert, Tell: d.notice,
 	})
 	if err != nil {
@@ -187,7 +199,7 @@ func (d *detector) run(ctx context.Context, p *pipeline.Pipeline, end <-chan str
 		if d.failed != nil {
 			return d.failed
 		}
-		if time.Since(d.saved) >= snapshotEvery || d.held > heldMost || d.engine.Unwritten() > unwrittenMost {
+		if time.Since(d.saved) >= d.settings.snapshot || d.held > d.settings.heldMost || d.engine.Unwritten() > unwrittenMost {
 			d.save(ctx)
 		}
 	}
@@ -218,7 +230,8 @@ func (d *detector) block(b *buffer.Block) error {
 	}
 	items, err := b.Items()
 	if err != nil {
-		return fmt.Errorf("rules: read a block: %w", err)
+		d.failed = fmt.Errorf("rules: read a block: %w", err)
+		return d.failed
 	}
 	var dec event.Decoder
 	dec.Reset(b.Typed)
@@ -237,7 +250,8 @@ func (d *detector) block(b *buffer.Block) error {
 			}
 			if d.alerts != nil {
 				if err := d.alerts.relay(d.ctx, id, item); err != nil {
-					return fmt.Errorf("rules: append an alert for notification: %w", err)
+					d.failed = fmt.Errorf("rules: append an alert for notification: %w", err)
+					return d.failed
 				}
 			}
 		}
@@ -282,9 +296,12 @@ func (d *detector) alert(a *engine.Alert) {
 		delete(d.told, a.EventID)
 		return
 	}
-	if _, err := d.pipeline.Event(d.ctx, fill); err != nil {
+	t, err := d.pipeline.Event(d.ctx, fill)
+	if err != nil {
 		d.failed = fmt.Errorf("rules: append an alert: %w", err)
+		return
 	}
+	d.last = t
 }
 
 // notice tells operators what the engine has to say of itself, in the program's log and as an event.
@@ -307,8 +324,12 @@ func (d *detector) notice(n engine.Notice) {
 	}
 }
 
-// save makes the state durable, and then gives free what it stands for. Where that fails the log keeps its blocks, and it is tried again.
+// save makes the state durable, and then gives free what it stands for. Where that fails the log keeps its blocks, and it is tried again; but not
+// after an alert could not be appended, which the state takes for told: the next start makes it again.
 func (d *detector) save(ctx context.Context) {
+	if d.failed != nil {
+		return
+	}
 	d.saved = time.Now()
 	if err := d.trySave(ctx); err != nil && ctx.Err() == nil {
 		d.log.Error("the state of the rules could not be saved; the buffer keeps what came since the last time", "error", err)
@@ -319,8 +340,14 @@ func (d *detector) trySave(ctx context.Context) error {
 	if len(d.places) == 0 {
 		return nil
 	}
-	if err := d.buffer.Sync(ctx); err != nil { // alerts first
-		return err
+	// Alerts first. Nothing else is waited for: what inputs append to a full log waits for the place that this gives free.
+	ctx, cancel := context.WithTimeoutCause(ctx, saveWithin, errors.New("there is no room for alerts in the buffer"))
+	defer cancel()
+	if d.last != nil {
+		if err := d.last.Wait(ctx); err != nil {
+			return fmt.Errorf("wait for the alerts to be durable: %w", err)
+		}
+		d.last = nil
 	}
 	if d.alerts != nil {
 		if err := d.alerts.log.Sync(ctx); err != nil {
@@ -339,12 +366,10 @@ func (d *detector) trySave(ctx context.Context) error {
 	return d.reader.Commit()
 }
 
-// close saves and lets go of everything.
+// close saves and lets go of everything. What cannot be saved is read again at the next start.
 func (d *detector) close(ctx context.Context) error {
+	d.save(ctx)
 	var err error
-	if d.failed == nil {
-		err = d.trySave(ctx)
-	}
 	if cerr := d.reader.Close(); cerr != nil && !errors.Is(cerr, buffer.ErrClosed) {
 		err = errors.Join(err, cerr)
 	}
@@ -369,6 +394,11 @@ func (c *Config) hearsOthers() bool {
 	return false
 }
 
+func (c *Config) detectorSettings() detectorSettings {
+	return detectorSettings{state: c.Rules.State, heldMost: min(heldMost, c.Buffer.MaxBytes/8), lateness: c.Rules.Lateness, snapshot: c.Rules.Snapshot,
+		zone: c.Location.String(), fleet: c.hearsOthers()}
+}
+
 // openAlerts opens the log of alerts where an output wants it.
 func (a *Agent) openAlerts(c *Config) (err error) {
 	for _, o := range c.Outputs {
@@ -381,17 +411,23 @@ func (a *Agent) openAlerts(c *Config) (err error) {
 
 // detect makes the detector fit the config: the rules that did not change keep their state.
 func (a *Agent) detect(c *Config) (err error) {
-	switch {
-	case c.Rules == nil:
+	if c.Rules == nil {
 		return a.closeDetector()
-	case a.detector == nil:
-		if a.detector, err = a.openDetector(c); err != nil {
+	}
+	if d := a.detector; d != nil && d.failed == nil {
+		d.ctx = context.Background() // the alerts of rules that are gone are closed
+		if err := d.engine.Reload(c.Rules.Set); err != nil {
+			return fmt.Errorf("reload the rules: %w", err)
+		}
+	}
+	if d := a.detector; d != nil && (d.failed != nil || d.settings != c.detectorSettings()) {
+		if err := a.closeDetector(); err != nil {
 			return err
 		}
-	default:
-		a.detector.ctx = context.Background() // the alerts of rules that are gone are closed
-		if err = a.detector.engine.Reload(c.Rules.Set); err != nil {
-			return fmt.Errorf("reload the rules: %w", err)
+	}
+	if a.detector == nil {
+		if a.detector, err = a.openDetector(c); err != nil {
+			return err
 		}
 	}
 	a.detector.alerts = a.alerts

@@ -17,6 +17,7 @@ type RulesConfig struct {
 	Sources  []rules.Source // that Set was loaded from
 	State    int64
 	Lateness time.Duration
+	Snapshot time.Duration // between snapshots of the state
 
 	disable, shadow, alert []string // rules by id
 }
@@ -37,6 +38,7 @@ func (c *Config) decodeRules(b *conf.Body) (problems conf.Diagnostics) {
 	c.Rules = &RulesConfig{
 		State:    k.Body.Size("state", 64<<20, 4<<20, 0),
 		Lateness: k.Body.Duration("lateness", 30*time.Second, time.Second, 24*time.Hour),
+		Snapshot: k.Body.Duration("snapshot", 30*time.Second, 50*time.Millisecond, time.Hour),
 	}
 	var sources []rules.Source
 	if k.Body.Bool("library", true) {

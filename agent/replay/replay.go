@@ -36,6 +36,8 @@ type Options struct {
 	Engine    *engine.Engine
 	// Event is called with each event before the engine has it, and with its id, and says what to do with it; nil: Add. The event must not be kept.
 	Event func(ev *event.Event, id string) Action
+	// Unfinished leaves the engine as it is after the last event, so that it can be given more.
+	Unfinished bool
 }
 
 // Action is what becomes of an event.
@@ -106,7 +108,9 @@ func Run(ctx context.Context, o Options, files []string, stdin io.Reader) (Resul
 			o.Engine.Add(ev, id)
 		}
 	}
-	o.Engine.Finish(0)
+	if !o.Unfinished {
+		o.Engine.Finish(0)
+	}
 	result.Took = time.Since(start)
 	return result, ctx.Err()
 }
@@ -248,7 +252,13 @@ func earliest(ctx context.Context, list []*file) (best *file, err error) {
 		if err := f.head(ctx); err != nil {
 			return nil, err
 		}
-		if !f.ended && (best == nil || f.next().Time < best.next().Time) {
+		if f.ended {
+			continue
+		}
+		if f.next().Time == f.next().Created { // a line without a time of its own, such as a header, is of the time of the one before
+			return f, nil
+		}
+		if best == nil || f.next().Time < best.next().Time {
 			best = f
 		}
 	}

@@ -71,7 +71,7 @@ func (d *demo) alerts(ctx context.Context, out io.Writer) error {
 			fmt.Fprintf(out, "  and of %d more rules\n", len(list)-most)
 			break
 		}
-		fmt.Fprintf(out, "  %-8s  %6d  %-41s  %s\n", t.severity, t.count, t.rule, cutText(t.latest, 90))
+		fmt.Fprintf(out, "  %-8s  %6d  %-41s  %s\n", t.severity, t.count, t.rule, printable(t.latest, 90))
 	}
 	return nil
 }
@@ -83,12 +83,4 @@ func severityName(n int64) string {
 		}
 	}
 	return string(rules.Low)
-}
-
-// cutText cuts a text after so many characters.
-func cutText(s string, most int) string {
-	if r := []rune(s); len(r) > most {
-		return string(r[:most-1]) + "…"
-	}
-	return s
 }

@@ -20,7 +20,8 @@ func rulesCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Args:    arguments(cobra.NoArgs),
 	}
-	cmd.AddCommand(rulesListCommand(), rulesTestCommand(), rulesLintCommand(), rulesFmtCommand(), rulesImportCommand())
+	cmd.AddCommand(rulesListCommand(), rulesTestCommand(), rulesLintCommand(), rulesFmtCommand(), rulesImportCommand(), rulesReplayCommand(), rulesExplainCommand(),
+		rulesPlanCommand())
 	return cmd
 }
 
@@ -48,8 +49,13 @@ type ruleSetup struct {
 
 // load reads the rules, and prints all that is wrong with them; errNo where there are errors.
 func (o *ruleOptions) load(cmd *cobra.Command, tests bool) (*ruleSetup, error) {
+	return o.loadYear(cmd, tests, 0)
+}
+
+// loadYear is load with parsers that take times without a year for those of one.
+func (o *ruleOptions) loadYear(cmd *cobra.Command, tests bool, year int) (*ruleSetup, error) {
 	s := &ruleSetup{zone: time.UTC}
-	load := agent.LoadOptions{Logger: logger(cmd)}
+	load := agent.LoadOptions{Logger: logger(cmd), Year: year}
 	if o.timezone != "" {
 		zone, err := time.LoadLocation(o.timezone)
 		if err != nil {

@@ -121,7 +121,8 @@ func (x *run) groupKeys(it *item) []key {
 func ownParts(p *program, parts []Part) []Part {
 	own := parts[:0]
 	for _, part := range parts {
-		if part.Range.Filename == p.rule.File || part.Range.Filename == p.rule.Range.Filename {
+		again := len(own) > 0 && own[len(own)-1].Range == part.Range // a define, and what it stands for
+		if !again && part.Range.Filename == p.rule.Range.Filename {
 			own = append(own, part)
 		}
 	}
