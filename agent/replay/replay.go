@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"sync"
@@ -36,6 +37,8 @@ type Options struct {
 	Engine    *engine.Engine
 	// Event is called with each event before the engine has it, and with its id, and says what to do with it; nil: Add. The event must not be kept.
 	Event func(ev *event.Event, id string) Action
+	// Progress is called from time to time with what was read so far; nil: nobody is.
+	Progress func(Result)
 	// Unfinished leaves the engine as it is after the last event, so that it can be given more.
 	Unfinished bool
 }
@@ -78,8 +81,9 @@ func Run(ctx context.Context, o Options, files []string, stdin io.Reader) (Resul
 		if err != nil {
 			return Result{}, err
 		}
+		size := min(chunkEvents, max(1, maxAhead/len(files)/cap(f.free)))
 		for range cap(f.free) {
-			f.free <- &chunk{}
+			f.free <- &chunk{made: make([]pipeline.Normalizer, size), lines: make([]int64, size)}
 		}
 		running.Go(func() {
 			defer in.Close()
@@ -89,23 +93,12 @@ func Run(ctx context.Context, o Options, files []string, stdin io.Reader) (Resul
 	}
 	var result Result
 	for {
-		next, err := earliest(ctx, list)
+		next, until, err := earliest(ctx, list)
 		if err != nil {
 			return result, err
 		}
-		if next == nil {
+		if next == nil || !next.give(&result, &o, until) {
 			break
-		}
-		ev, id := next.take(&result)
-		action := Add
-		if o.Event != nil {
-			action = o.Event(ev, id)
-		}
-		if action == Stop {
-			break
-		}
-		if action == Add {
-			o.Engine.Add(ev, id)
 		}
 	}
 	if !o.Unfinished {
@@ -154,15 +147,18 @@ type closing struct {
 	io.Closer
 }
 
-const chunkEvents = 256
+const (
+	chunkEvents  = 256     // of a file at a time, at most
+	maxAhead     = 1 << 14 // events of all files that are held at once, about
+	progressEach = 1 << 14 // lines
+)
 
 // chunk is some events of a file, made by the goroutine that reads it.
 type chunk struct {
-	events [chunkEvents]event.Event
-	lines  [chunkEvents]int64
-	failed [chunkEvents]bool
-	n, at  int
-	err    error // after these events
+	made  []pipeline.Normalizer
+	lines []int64
+	n, at int
+	err   error // after these events
 }
 
 // file is one file being read.
@@ -180,7 +176,6 @@ type file struct {
 func (f *file) read(ctx context.Context, in io.Reader, p parsers.Parser, o Options) {
 	defer close(f.chunks)
 	src := &inputs.Source{Input: "replay", Parser: o.Parser, Host: o.Host, Key: f.name, Path: f.name}
-	n := &pipeline.Normalizer{Enrichers: o.Enrichers}
 	lines := pipeline.NewLineReader(in)
 	received := event.TimeOf(time.Now())
 	for {
@@ -191,17 +186,16 @@ func (f *file) read(ctx context.Context, in io.Reader, p parsers.Parser, o Optio
 			return
 		}
 		c.n, c.at, c.err = 0, 0, nil
-		for c.n < chunkEvents && c.err == nil {
+		for c.n < len(c.made) && c.err == nil {
 			line, err := lines.Next()
 			if err != nil {
 				c.err = err
 				break
 			}
-			// The normalizer fills the chunk's own event, whose texts are those of the line.
-			n.Event, c.events[c.n] = c.events[c.n], n.Event
+			n := &c.made[c.n]
+			n.Enrichers = o.Enrichers
 			n.Line(p, src, line, received)
-			n.Event, c.events[c.n] = c.events[c.n], n.Event
-			c.lines[c.n], c.failed[c.n] = lines.Number, n.Failed
+			c.lines[c.n] = lines.Number
 			c.n++
 		}
 		if errors.Is(c.err, io.EOF) {
@@ -246,41 +240,71 @@ func (f *file) head(ctx context.Context) error {
 	return nil
 }
 
-// earliest returns the file whose next event is the earliest; nil where all have ended.
-func earliest(ctx context.Context, list []*file) (best *file, err error) {
+// earliest returns the file whose next event is the earliest, and up to when it stays that; nil where all have ended.
+func earliest(ctx context.Context, list []*file) (best *file, until event.Time, err error) {
+	until = math.MaxInt64
 	for _, f := range list {
 		if err := f.head(ctx); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		if f.ended {
-			continue
-		}
-		if f.next().Time == f.next().Created { // a line without a time of its own, such as a header, is of the time of the one before
-			return f, nil
-		}
-		if best == nil || f.next().Time < best.next().Time {
+		switch {
+		case f.ended:
+		case f.timeless():
+			return f, 0, nil
+		case best == nil:
 			best = f
+		case f.next().Time < best.next().Time:
+			best, until = f, best.next().Time
+		default:
+			until = min(until, f.next().Time)
 		}
 	}
-	return best, nil
+	return best, until, nil
 }
 
-func (f *file) next() *event.Event { return &f.now.events[f.now.at] }
+func (f *file) next() *event.Event { return &f.now.made[f.now.at].Event }
 
-// take takes the next event, and its id.
-func (f *file) take(r *Result) (*event.Event, string) {
-	c := f.now
-	ev := &c.events[c.at]
+// timeless tells that the next line has no time of its own, such as a header: it is of the time of the one before.
+func (f *file) timeless() bool { return f.next().Time == f.next().Created }
+
+// give gives the next event, and those after it that are at hand and earlier than until, to the engine. False: no more are wanted.
+func (f *file) give(r *Result, o *Options, until event.Time) bool {
+	for c := f.now; ; {
+		made, line := &c.made[c.at], c.lines[c.at]
+		c.at++
+		r.count(made)
+		if o.Progress != nil && r.Lines%progressEach == 0 {
+			o.Progress(*r)
+		}
+		action := Add
+		if o.Event != nil {
+			f.id = append(append(f.id[:0], f.epoch...), '-')
+			f.id = strconv.AppendInt(f.id, line, 10)
+			action = o.Event(&made.Event, string(f.id))
+		}
+		switch action {
+		case Stop:
+			return false
+		case Add:
+			o.Engine.AddOwn(&made.Event, f.epoch, uint64(line))
+		}
+		if c.at == c.n || f.next().Time >= until && !f.timeless() {
+			return true
+		}
+	}
+}
+
+func (r *Result) count(made *pipeline.Normalizer) {
 	r.Lines++
-	if c.failed[c.at] {
+	if made.Failed {
 		r.Failed++
+	}
+	ev := &made.Event
+	if ev.Time == ev.Created { // when it was read says nothing of the log
+		return
 	}
 	if r.First == 0 || ev.Time < r.First {
 		r.First = ev.Time
 	}
 	r.Last = max(r.Last, ev.Time)
-	f.id = append(append(f.id[:0], f.epoch...), '-')
-	f.id = strconv.AppendInt(f.id, c.lines[c.at], 10)
-	c.at++
-	return ev, string(f.id)
 }
