@@ -135,7 +135,7 @@ var foundInSamples = map[string]int{
 	"account.locked_at_second_factor": 1, "account.new_address_after_password_change": 1,
 	"admin.after_hours": 7, "admin.audit_exported": 1, "admin.audit_touched": 1, "admin.change_after_hours": 3, "admin.guessed": 1,
 	"admin.identity_provider_changed": 2, "admin.mfa_policy_weakened": 1, "admin.privilege_granted": 1, "admin.role_granted": 1,
-	"admin.secret_changed": 1,
+	"admin.secret_changed":  1,
 	"auth.account_attacked": 2, "auth.bruteforce": 27, "auth.bruteforce_slow": 2, "auth.bruteforce_success": 3, "auth.disabled_account": 2,
 	"auth.failures_then_success": 1, "auth.ip_restriction": 1, "auth.new_device": 1, "auth.spraying": 4, "auth.stuffing": 2,
 	"data.critical_delete": 1, "data.delete_after_hours": 1, "data.export_after_mfa_off": 1, "data.mass_delete": 1, "data.unusual_deleter": 1,
