@@ -36,11 +36,11 @@ type detector struct {
 	reader *buffer.Reader
 	alerts *alertLog // nil: nothing is notified
 
-	told     map[string]struct{} // ids of alert records that the log holds after the snapshot's cursor
-	cursor   buffer.Pos          // last block that was dealt with
-	places   []buffer.Pos        // of blocks to be settled after the next snapshot
-	held     int64               // bytes of those
-	count    int                 // events of those
+	told     *toldAlerts
+	cursor   buffer.Pos   // last block that was dealt with
+	places   []buffer.Pos // of blocks to be settled after the next snapshot
+	held     int64        // bytes of those
+	count    int          // events of those
 	saved    time.Time
 	settings detectorSettings
 	last     inputs.Ticket      // of the record that was appended last; nil: it is durable
@@ -78,14 +78,14 @@ const (
 	rulesReader   = "rules"
 	heldMost      = 64 << 20 // bytes of the log that may wait for a snapshot; of a small log an eighth
 	saveWithin    = 5 * time.Second
-	unwrittenMost = 100_000  // records of the history that may
+	unwrittenMost = 100_000 // records of the history that may
 	backfillAge   = time.Hour
 	alertIDPrefix = "alert-"
 )
 
 // openDetector makes the engine and opens its reader.
 func (a *Agent) openDetector(c *Config) (*detector, error) {
-	d := &detector{log: a.log, buffer: a.buffer, once: a.options.Once, told: map[string]struct{}{}, settings: c.detectorSettings()}
+	d := &detector{log: a.log, buffer: a.buffer, once: a.options.Once, settings: c.detectorSettings()}
 	var err error
 	if d.disk, err = state.Open(filepath.Join(c.DataDir, "rules")); err != nil {
 		return nil, fmt.Errorf("open the state of the rules: %w", err)
@@ -93,9 +93,10 @@ func (a *Agent) openDetector(c *Config) (*detector, error) {
 	if err := d.disk.SetAside(); err != nil {
 		a.log.Error("the state of the rules was damaged; it is kept, and they begin anew", "error", err)
 	}
+	d.told = &toldAlerts{Disk: d.disk, ids: map[string]struct{}{}}
 	d.engine, err = engine.New(engine.Options{
 		Rules: c.Rules.Set, Budget: d.settings.state, Lateness: d.settings.lateness, Zone: c.Location, Installation: a.id, Fleet: d.settings.fleet,
-		Now: time.Now, Disk: d.disk, Alert: d.alert, Tell: d.notice,
+		Now: time.Now, Disk: d.told, Alert: d.alert, Tell: d.notice,
 	})
 	if err != nil {
 		return nil, errors.Join(err, d.disk.Close())
@@ -125,9 +126,10 @@ func (d *detector) openReader(log *buffer.Log) error {
 		}
 		err = eachID(b, func(id string) {
 			if strings.HasPrefix(id, alertIDPrefix) {
-				d.told[id] = struct{}{}
+				d.told.add(id)
 			}
 		})
+		d.told.end = b.Pos()
 		b.Release()
 		if err != nil {
 			return errors.Join(err, r.Close())
@@ -194,6 +196,7 @@ func (d *detector) run(ctx context.Context, p *pipeline.Pipeline, end <-chan str
 		if now := time.Now(); now.Sub(tick) >= time.Second || b == nil {
 			tick = now
 			d.engine.Tick()
+			d.told.came(d.cursor, now)
 			d.publish()
 		}
 		if d.failed != nil {
@@ -230,8 +233,10 @@ func (d *detector) block(b *buffer.Block) error {
 	}
 	items, err := b.Items()
 	if err != nil {
-		d.failed = fmt.Errorf("rules: read a block: %w", err)
-		return d.failed
+		d.log.Error("the rules cannot read a block of the buffer and go on with the next", "events", b.Count, "error", err)
+		d.unreadable += uint64(b.Count)
+		d.cursor = place
+		return nil
 	}
 	var dec event.Decoder
 	dec.Reset(b.Typed)
@@ -292,8 +297,7 @@ func (d *detector) alert(a *engine.Alert) {
 			return
 		}
 	}
-	if _, ok := d.told[a.EventID]; ok {
-		delete(d.told, a.EventID)
+	if d.told.has(a.EventID) {
 		return
 	}
 	t, err := d.pipeline.Event(d.ctx, fill)
@@ -423,6 +427,11 @@ func (a *Agent) detect(c *Config) (err error) {
 	if d := a.detector; d != nil && (d.failed != nil || d.settings != c.detectorSettings()) {
 		if err := a.closeDetector(); err != nil {
 			return err
+		}
+		if a.alerts != nil { // what could not be saved is told again
+			if err := a.alerts.learn(); err != nil {
+				return fmt.Errorf("read the log of alerts: %w", err)
+			}
 		}
 	}
 	if a.detector == nil {
