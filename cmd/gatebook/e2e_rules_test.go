@@ -1,338 +1,411 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatebook/gatebook/internal/testkit"
 )
 
-// alertRecord is a record of an alert, as an output has it.
+// alertRecord is what tests look at in a record of an alert.
 type alertRecord struct {
-	Time  time.Time `json:"@timestamp"`
 	Event struct {
-		ID, Kind   string
-		Start, End time.Time
+		ID, Kind, Start string
 	}
-	Rule     struct{ ID, Name string }
+	Rule  struct{ ID, Name string }
+	User  struct{ Name string }
+	Tags  []string
+	Agent struct{ Name string }
+
 	Gatebook struct {
 		Alert struct {
-			ID, State, Key, Mode string
-			Count                int64
+			ID, State, Key string
+			Count          int
+			Events         []string
 		}
 	}
-	Tags []string
 }
 
-// alertsIn reads the records of alerts in an output's file.
-func alertsIn(t *testing.T, path string) (list []alertRecord) {
+// readAlerts returns the records of alerts in an NDJSON file, and tallies the others.
+func readAlerts(t *testing.T, path string, others *tally) (list []alertRecord) {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
+	b, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var a alertRecord
-		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
-			t.Fatalf("%v in %s", err, lines.Text())
+	b = b[:bytes.LastIndexByte(b, '\n')+1] // the last line may be on its way
+	for line := range bytes.Lines(b) {
+		var r alertRecord
+		if !bytes.Contains(line, []byte(`"kind":"alert"`)) && others == nil {
+			continue
 		}
-		if a.Event.Kind == "alert" {
-			list = append(list, a)
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatalf("%v in %q", err, line)
+		}
+		if r.Event.Kind == "alert" {
+			list = append(list, r)
+		} else if others != nil {
+			others.add(r.User.Name)
 		}
 	}
 	return list
 }
 
-// closed lists alerts as they closed, in words that do not depend on the installation.
-func closed(list []alertRecord) []string {
-	var out []string
-	for _, a := range list {
-		if a.Gatebook.Alert.State == "close" && !slices.Contains(a.Tags, "merged") {
-			out = append(out, fmt.Sprintf("%s %s from %s to %s, %d hits, %s", a.Rule.ID, a.Gatebook.Alert.Key, a.Event.Start.Format(time.TimeOnly), a.Event.End.Format(time.TimeOnly),
-				a.Gatebook.Alert.Count, a.Rule.Name))
+// countAlerts counts the records of a rule's alerts in a state; "" is any.
+func countAlerts(list []alertRecord, rule, state string) (n int) {
+	for _, r := range list {
+		if (rule == "" || r.Rule.ID == rule) && (state == "" || r.Gatebook.Alert.State == state) {
+			n++
 		}
 	}
-	slices.Sort(out)
-	return out
+	return n
 }
 
-const e2eRules = `
-define "failed" {
-  when = event.action == "login" && event.outcome == "failure"
+// expectOnce says which records are there more than once.
+func expectOnce(t *testing.T, list []alertRecord) {
+	t.Helper()
+	seen := map[string]int{}
+	for _, r := range list {
+		if seen[r.Event.ID]++; seen[r.Event.ID] == 2 {
+			t.Errorf("record %s of rule %s occurs twice", r.Event.ID, r.Rule.ID)
+		}
+	}
 }
-rule "test.threshold" {
-  title    = "${count()} failed logins from ${key}"
+
+// closed are the alerts that closed, in words, sorted.
+func closed(list []alertRecord) []string {
+	var words []string
+	for _, r := range list {
+		if r.Gatebook.Alert.State == "close" && !slices.Contains(r.Tags, "merged") {
+			words = append(words, fmt.Sprintf("%s of %s since %s: %d hits", r.Rule.ID, r.Gatebook.Alert.Key, r.Event.Start, r.Gatebook.Alert.Count))
+		}
+	}
+	slices.Sort(words)
+	return words
+}
+
+// login is a line about a login at a time.
+func login(at time.Time, ok bool, user, address string) string {
+	result := "Failed"
+	if ok {
+		result = "Accepted"
+	}
+	return fmt.Sprintf("%s web01 sshd[%d]: %s password for %s from %s port 40022 ssh2\n", at.UTC().Format("2006-01-02T15:04:05.000000Z07:00"), 300+at.Unix()%9000, result, user, address)
+}
+
+// say appends lines to the log.
+func (s *site) say(lines ...string) {
+	s.t.Helper()
+	f, err := os.OpenFile(s.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	must(s.t, err)
+	_, err = f.WriteString(strings.Join(lines, ""))
+	must(s.t, err)
+	must(s.t, f.Close())
+}
+
+// rules writes a rule file and returns a block that runs it.
+func (s *site) rules(text string) (block string) {
+	s.t.Helper()
+	path := filepath.Join(s.dir, "rules.hcl")
+	must(s.t, os.WriteFile(path, []byte(text), 0o600))
+	return fmt.Sprintf("rules {\n  library  = false\n  paths    = [%q]\n  lateness = \"1s\"\n  snapshot = \"100ms\"\n}\n", path)
+}
+
+const rulesOfEachKind = `
+rule "test.many" {
   severity = "high"
-  when     = failed
-  by       = [source.ip]
-  window   = "15m"
-  fire     = count() >= 3
-  quiet    = "10m"
+  when     = event.action == "login" && event.outcome == "failure"
+  by       = [[user.name], [source.ip]]
+  window   = "20s"
+  fire     = count() >= 5
 }
-rule "test.sequence" {
-  by = [source.ip]
+
+rule "test.guessed" {
+  severity = "high"
+  by       = [user.name]
   sequence {
-    within = "20m"
-    step "twice" {
-      when  = failed
-      times = 2
+    within = "30s"
+    step "guess" {
+      when  = event.action == "login" && event.outcome == "failure"
+      times = 3
     }
-    step "other" { when = failed && user.name != twice.user.name }
+    step "in" { when = event.action == "login" && event.outcome == "success" }
   }
+  quiet = "10s"
 }
-rule "test.first_seen" {
-  when  = failed
-  by    = [source.ip]
-  fire  = first_seen(user.name, "1d")
-  quiet = "2m"
+
+rule "test.new_place" {
+  when = event.action == "login" && event.outcome == "success"
+  by   = [user.name]
+  fire = first_seen(source.ip, "90d")
+  quiet = "5s"
   learn {
     for        = "0s"
-    min_events = 2
+    min_events = 1
   }
 }
 `
 
-// newRulesSite is a site with rules, and an output that has everything.
-func newRulesSite(t *testing.T, rules, more string) (s *site, out, rulesFile string) {
-	t.Helper()
-	s = newSite(t, "")
-	out, rulesFile = filepath.Join(s.dir, "out.ndjson"), filepath.Join(s.dir, "rules.hcl")
-	if err := os.WriteFile(rulesFile, []byte(rules), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.configure(fmt.Sprintf("rules {\n  library  = false\n  paths    = [%q]\n  lateness = \"1s\"\n  snapshot = \"100ms\"\n}\n", rulesFile),
-		fmt.Sprintf("output \"file\" \"out\" { path = %q }\n", out)+more)
-	return s, out, rulesFile
-}
+// Rules that are killed at random moments find what rules find that run undisturbed, and no record is in the log twice.
+func TestRulesKilled(t *testing.T) {
+	s := newSite(t, "")
+	block := s.rules(rulesOfEachKind)
+	out := filepath.Join(s.dir, "out.ndjson")
+	s.configure(block, fmt.Sprintf("output \"file\" \"copy\" { path = %q }\n", out))
 
-// Killed again and again, an agent tells of the same alerts as one that was left alone, each record once.
-func TestRulesOverKills(t *testing.T) {
-	const rounds, each = 12, 250
-	s, out, _ := newRulesSite(t, e2eRules, "")
-	for i := range rounds {
+	random, moments := rand.New(rand.NewPCG(3, 5)), rand.New(rand.NewPCG(7, 9))
+	at, n := time.Now().Add(-3*time.Hour).Truncate(time.Millisecond), 0
+	write := func() { // some seconds of the machine's life
+		var b strings.Builder
+		for range 1 + random.IntN(8) {
+			n++
+			at = at.Add(time.Duration(100+random.IntN(1400)) * time.Millisecond)
+			if random.IntN(40) == 0 {
+				at = at.Add(time.Minute) // what is open ends
+			}
+			b.WriteString(login(at, random.IntN(4) == 0, fmt.Sprintf("user%d", random.IntN(6)), fmt.Sprintf("203.0.113.%d", n/60+random.IntN(4))))
+		}
+		s.say(b.String())
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				write()
+			}
+		}
+	}()
+	for i := range 15 {
 		p := s.start()
-		s.write(i*each+1, (i+1)*each)
-		wait := time.NewTimer(time.Duration(100+rand.IntN(500)) * time.Millisecond)
+		had := readAlerts(t, out, nil)
+		if i%5 == 4 { // some runs get as far as time that moves: alerts close
+			testkit.Eventually(t, time.Minute, func() bool { return countAlerts(readAlerts(t, out, nil), "", "close") > countAlerts(had, "", "close") })
+		} else if i%2 == 0 {
+			testkit.Eventually(t, time.Minute, func() bool { return len(readAlerts(t, out, nil)) > len(had) })
+		}
 		select {
-		case <-wait.C:
 		case <-p.Done():
-			t.Fatalf("ended by itself: %s", p.Stderr())
+			t.Fatalf("the agent ended by itself: %s", p.Stderr())
+		case <-time.After(time.Duration(moments.Uint64N(300)) * time.Millisecond): // a random moment is the point of this test
 		}
 		p.Kill9()
 	}
-	if code := s.start("--once").Wait(60 * time.Second); code != 0 {
+	close(stop)
+	<-stopped
+	if code := s.start("--once").Wait(time.Minute); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	got := alertsIn(t, out)
-	ids := map[string]int{}
-	for _, a := range got {
-		if ids[a.Event.ID]++; ids[a.Event.ID] > 1 {
-			t.Errorf("the record %s is there %d times", a.Event.ID, ids[a.Event.ID])
-		}
-	}
+	killed := readAlerts(t, out, nil)
 
-	alone, aloneOut, _ := newRulesSite(t, e2eRules, "")
-	alone.write(1, rounds*each)
-	if code := alone.start("--once").Wait(60 * time.Second); code != 0 {
+	s.data = filepath.Join(s.dir, "undisturbed")
+	reference := filepath.Join(s.dir, "reference.ndjson")
+	s.configure(block, fmt.Sprintf("output \"file\" \"copy\" { path = %q }\n", reference))
+	if code := s.start("--once").Wait(time.Minute); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	want := closed(alertsIn(t, aloneOut))
-	if diff := cmp.Diff(want, closed(got)); diff != "" {
-		t.Errorf("alerts (-alone +killed):\n%s", diff)
-	}
-	for _, rule := range []string{"test.threshold", "test.sequence", "test.first_seen"} {
-		if !slices.ContainsFunc(want, func(s string) bool { return strings.HasPrefix(s, rule) }) {
-			t.Errorf("%s found nothing: the test says nothing of it", rule)
+	undisturbed := readAlerts(t, reference, nil)
+	expectOnce(t, killed)
+	expectOnce(t, undisturbed)
+	got, want := closed(killed), closed(undisturbed)
+	t.Logf("%d lines, %d records of %d alerts", n, len(killed), len(got))
+	for _, rule := range []string{"test.many", "test.guessed", "test.new_place"} {
+		if countAlerts(undisturbed, rule, "close") < 5 {
+			t.Errorf("only %d alerts of %s: this shows nothing", countAlerts(undisturbed, rule, "close"), rule)
 		}
+	}
+	if opened := countAlerts(killed, "", "open"); opened != countAlerts(killed, "", "close") {
+		t.Errorf("%d opened, %d closed", opened, countAlerts(killed, "", "close"))
+	}
+	expectSame(t, got, want)
+}
+
+// expectSame says what is in one sorted list and not in the other.
+func expectSame(t *testing.T, got, want []string) {
+	t.Helper()
+	if slices.Equal(got, want) {
+		return
+	}
+	for _, w := range got {
+		if i := slices.Index(want, w); i < 0 {
+			t.Errorf("too much: %s", w)
+		} else {
+			want = slices.Delete(slices.Clone(want), i, i+1)
+		}
+	}
+	for _, w := range want {
+		t.Errorf("missing: %s", w)
 	}
 }
 
-// A reload keeps the state of a rule whose title changed, closes the alert of one that is gone, and refuses rules with a mistake.
+const (
+	countedRule = `
+rule "test.counted" {
+  title  = "%s: ${count()} failures of ${key}"
+  when   = event.action == "login" && event.outcome == "failure"
+  by     = [user.name]
+  window = "1h"
+  fire   = count() >= 5
+}
+`
+	eachRule = `
+rule "test.%s" {
+  when  = event.action == "login" && user.name == "%s"
+  by    = [user.name]
+  quiet = "1h"
+}
+`
+)
+
+// Other rules take the place of those that run; what rules know that did not change stays.
 func TestRulesReload(t *testing.T) {
-	line := func(user string) string {
-		return fmt.Sprintf("%s web01 sshd[7]: Failed password for %s from 203.0.113.9 port 40022 ssh2\n", time.Now().UTC().Format(time.RFC3339), user)
-	}
-	text := `
-rule "test.threshold" {
-  title  = "TITLE"
-  when   = event.action == "login"
-  by     = [source.ip]
-  window = "15m"
-  fire   = count() >= 3
-}
-`
-	gone := `
-rule "test.gone" {
-  when = event.action == "login"
-}
-`
-	s, out, rulesFile := newRulesSite(t, text+gone, "")
-	put := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(rulesFile, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+	s := newSite(t, "")
+	out := filepath.Join(s.dir, "out.ndjson")
+	output := fmt.Sprintf("output \"file\" \"copy\" { path = %q }\n", out)
+	block := s.rules(fmt.Sprintf(countedRule, "before") + fmt.Sprintf(eachRule, "eve", "eve"))
+	s.configure(block, output)
+	at := time.Now().Add(-10 * time.Minute)
+	fail := func(users ...string) {
+		for _, user := range users {
+			at = at.Add(time.Second)
+			s.say(login(at, false, user, "203.0.113.9"))
 		}
 	}
-	p := s.start()
-	feed := func(user string) {
-		t.Helper()
-		f, err := os.OpenFile(s.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if _, err := f.WriteString(line(user)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	wait := func(what string, is func([]alertRecord) bool) {
+	until := func(rule, state string, n int) {
 		t.Helper()
 		testkit.Eventually(t, 30*time.Second, func() error {
-			if _, err := os.Stat(out); err != nil {
-				return err
-			}
-			if list := alertsIn(t, out); !is(list) {
-				return fmt.Errorf("%s: %+v\n%s", what, list, p.Stderr())
+			if got := countAlerts(readAlerts(t, out, nil), rule, state); got != n {
+				return fmt.Errorf("%d records %q of %s, want %d", got, state, rule, n)
 			}
 			return nil
 		})
 	}
-	has := func(rule, state, title string) func([]alertRecord) bool {
-		return func(list []alertRecord) bool {
-			return slices.ContainsFunc(list, func(a alertRecord) bool {
-				return a.Rule.ID == rule && a.Gatebook.Alert.State == state && (title == "" || a.Rule.Name == title)
-			})
+	p := s.start()
+	reload := func(said string, times int) {
+		t.Helper()
+		p.Signal(syscall.SIGHUP)
+		testkit.Eventually(t, 30*time.Second, func() bool { return strings.Count(p.Stderr(), said) >= times })
+	}
+	fail("bob", "bob", "bob", "eve")
+	until("test.eve", "open", 1)
+
+	// A rule is gone, one is new, one has another title.
+	s.rules(fmt.Sprintf(countedRule, "after") + fmt.Sprintf(eachRule, "mallory", "mallory"))
+	reload("msg=reloaded", 1)
+	until("test.eve", "close", 1)
+	fail("bob", "eve", "mallory")
+	until("test.mallory", "open", 1)
+
+	// A mistake is told with its place, and changes nothing.
+	s.rules(fmt.Sprintf(countedRule, "wrong") + "\nrule \"test.wrong\" {\n  when = user.nmae == \"x\"\n}\n")
+	reload("reload refused", 1)
+	if !strings.Contains(p.Stderr(), "rules.hcl:11") {
+		t.Errorf("the place of the mistake is not named:\n%s", p.Stderr())
+	}
+
+	// Other settings than rules; the state goes on with them.
+	block = s.rules(fmt.Sprintf(countedRule, "after") + fmt.Sprintf(eachRule, "mallory", "mallory"))
+	s.configure(strings.Replace(block, `lateness = "1s"`, "lateness = \"2s\"\n  state = \"8MiB\"", 1), output)
+	reload("msg=reloaded", 2)
+	fail("mallory") // before bob: once bob's alert is there, hers would be
+	fail("bob")
+	until("test.counted", "open", 1)
+	if code := p.Term(30 * time.Second); code != 0 {
+		t.Errorf("exit code %d after SIGTERM", code)
+	}
+	list := readAlerts(t, out, nil)
+	expectOnce(t, list)
+	for _, r := range list {
+		if r.Rule.ID == "test.counted" && (r.Rule.Name != "after: 5 failures of bob" || len(r.Gatebook.Alert.Events) != 5) {
+			t.Errorf("title %q, %d events", r.Rule.Name, len(r.Gatebook.Alert.Events))
 		}
 	}
-	feed("a")
-	feed("b")
-	wait("the rule that will go opens", has("test.gone", "open", ""))
-
-	put("rule \"test.threshold\" {\n  when = event.actoin == \"login\"\n}\n")
-	p.Signal(syscall.SIGHUP)
-	p.WaitLog(30*time.Second, "reload refused")
-	if log := p.Stderr(); !strings.Contains(log, "rules.hcl:2:10") || !strings.Contains(log, "did you mean") {
-		t.Errorf("the mistake is not told with its place: %s", log)
+	if n := countAlerts(list, "test.eve", ""); n != 2 {
+		t.Errorf("%d records of the rule that is gone", n)
 	}
-	put(strings.Replace(text, "TITLE", "After the reload", 1))
-	p.Signal(syscall.SIGHUP)
-	p.WaitLog(30*time.Second, "reloaded")
-	wait("the alert of the rule that is gone closes", has("test.gone", "close", ""))
-	feed("c")
-	wait("the third event fires, with the new title", has("test.threshold", "open", "After the reload"))
-	if code := p.Term(20 * time.Second); code != 0 {
-		t.Errorf("exit code %d: %s", code, p.Stderr())
+	if n := countAlerts(list, "test.mallory", ""); n != 1 {
+		t.Errorf("%d records of the rule that is new", n)
 	}
 }
 
-// A pager that refuses and hangs up is told of each alert in the end, over a kill -9; each once, but where it hung up after it had heard.
-func TestWebhookOverTrouble(t *testing.T) {
-	var mu sync.Mutex
-	calls, heard, hungUp := 0, map[string]int{}, map[string]bool{}
-	pager := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-		mu.Lock()
-		defer mu.Unlock()
-		calls++
-		if calls <= 3 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		var m struct {
-			Alerts []struct{ ID, State string }
-			State  string
-		}
-		if err := json.Unmarshal(body, &m); err != nil || len(m.Alerts) == 0 {
-			t.Errorf("body %s: %v", body, err)
-		}
-		for _, a := range m.Alerts {
-			heard[a.ID+" "+m.State]++
-			if calls == 5 {
-				hungUp[a.ID+" "+m.State] = true
-			}
-		}
-		if calls == 5 {
-			panic(http.ErrAbortHandler)
-		}
-	}))
-	defer pager.Close()
-	s, out, _ := newRulesSite(t, e2eRules, fmt.Sprintf("output \"webhook\" \"pager\" {\n  url = %q\n  allow = [\"127.0.0.0/8\"]\n  states = [\"open\"]\n}\n", pager.URL))
+// The buffer is full because an output does not answer: inputs wait, the rules do not, and what they find gets into the log.
+func TestRulesInAFullBuffer(t *testing.T) {
+	c := newCentral(t)
+	s := newSite(t, "")
+	out := filepath.Join(s.dir, "out.ndjson")
+	const lines = 30000
+	outputs := fmt.Sprintf(relayOutput, fmt.Sprintf("http://127.0.0.1:%d", c.port)) + fmt.Sprintf("output \"file\" \"copy\" { path = %q }\n", out)
+	buffer := "buffer {\n  max_bytes = \"16MiB\"\n  segment = \"1MiB\"\n  reserve = \"2MiB\"\n}\n"
+	s.configure(buffer, outputs)
+	s.write(1, lines)
 	p := s.start()
-	write := func(from, to int) {
-		t.Helper()
-		f, err := os.OpenFile(s.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		for n := from; n < to; n++ {
-			for range 3 {
-				fmt.Fprintf(f, "%s web01 sshd[7]: Failed password for u%d from 203.0.113.%d port 40022 ssh2\n", time.Now().UTC().Format(time.RFC3339), n, n)
-			}
-		}
+	p.WaitLog(time.Minute, "buffer full")
+	if code := p.Term(time.Minute); code != 0 {
+		t.Fatalf("exit code %d", code)
 	}
-	write(1, 10)
-	testkit.Eventually(t, 60*time.Second, func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(heard) < 3 {
-			return fmt.Errorf("%d calls, heard %v\n%s", calls, heard, p.Stderr())
-		}
-		return nil
-	})
-	write(10, 20)
-	p.Kill9()
+	if n := lineCount(out); n >= lines {
+		t.Fatalf("all %d lines were taken: the buffer was not full", n)
+	}
+
+	// Now with rules, over what is in the full log.
+	s.configure(buffer+s.rules(`
+rule "test.flood" {
+  severity = "high"
+  when     = event.action == "login" && event.outcome == "failure"
+  by       = [source.ip]
+  window   = "10m"
+  fire     = count() >= 2
+}
+`), outputs)
 	p = s.start()
-	testkit.Eventually(t, 60*time.Second, func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(heard) < 19 {
-			return fmt.Errorf("%d calls, heard %d\n%s", calls, len(heard), p.Stderr())
+	testkit.Eventually(t, 30*time.Second, func() error {
+		if n := countAlerts(readAlerts(t, out, nil), "test.flood", "open"); n != 250 {
+			return fmt.Errorf("%d alerts were opened\n%s", n, p.Stderr())
 		}
 		return nil
 	})
-	if code := p.Term(20 * time.Second); code != 0 {
-		t.Errorf("exit code %d: %s", code, p.Stderr())
+	p.WaitLog(time.Minute, "buffer full")
+	if n := lineCount(out); n >= lines {
+		t.Fatalf("%d records: the buffer was not full", n)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	opened := map[string]bool{}
-	for _, a := range alertsIn(t, out) {
-		if a.Rule.ID == "test.threshold" && a.Gatebook.Alert.State == "open" {
-			opened[a.Gatebook.Alert.ID+" open"] = true
+	if code := p.Term(time.Minute); code != 0 { // it ends although the buffer is full
+		t.Fatalf("exit code %d", code)
+	}
+
+	// The other side is there again.
+	c.start().WaitLog(time.Minute, "started")
+	p = s.start()
+	testkit.Eventually(t, time.Minute, func() error {
+		if n := lineCount(c.file); n < lines+500 {
+			return fmt.Errorf("%d of %d records\n%s", n, lines+500, p.Stderr())
 		}
+		return nil
+	})
+	testkit.Eventually(t, time.Minute, func() bool { return lineCount(out) >= lines+500 })
+	if code := p.Term(time.Minute); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
-	twice := 0
-	for key, n := range heard {
-		if !opened[key] {
-			t.Errorf("%s was told and is no alert", key)
+	for _, path := range []string{out, c.file} {
+		lineTally := newTally()
+		list := readAlerts(t, path, lineTally)
+		lineTally.expect(t, 1, lines)
+		expectOnce(t, list)
+		if n := countAlerts(list, "test.flood", "open"); n != 250 {
+			t.Errorf("%d alerts were opened", n)
 		}
-		if n > 1 && !hungUp[key] {
-			twice++
-		}
-	}
-	if len(opened) != 19 || len(heard) != 19 {
-		t.Errorf("%d alerts, %d told", len(opened), len(heard))
-	}
-	if twice > 3 { // what was in flight at the kill may come again
-		t.Errorf("%d alerts were told twice", twice)
 	}
 }
