@@ -42,7 +42,7 @@ reloads. The shipped rules belong to both, unless --library=false.`,
 				if sides[i], err = o.start(cmd, s, files); err != nil {
 					return err
 				}
-				if _, err := sides[i].run(cmd, &o, nil); err != nil {
+				if _, err := sides[i].run(cmd, &o); err != nil {
 					return err
 				}
 			}
@@ -66,10 +66,12 @@ type planLine struct {
 	Severity string    `json:"severity,omitempty"`
 	Alert    string    `json:"alert,omitempty"`
 	Before   string    `json:"before,omitempty"`
+	Old      *int      `json:"old,omitempty"` // of rules: alerts by the old version, and by the new one
+	New      *int      `json:"new,omitempty"`
 }
 
 func tellPlan(cmd *cobra.Command, old, next *replayer, output string) error {
-	lines := append(planRules(old.set, next.set), planAlerts(old.final, next.final)...)
+	lines := append(planRules(old, next), planAlerts(old.final, next.final)...)
 	out := cmd.OutOrStdout()
 	if output == "json" {
 		enc := json.NewEncoder(out)
@@ -84,19 +86,21 @@ func tellPlan(cmd *cobra.Command, old, next *replayer, output string) error {
 	fmt.Fprintln(w, "CHANGE\tRULE\tTIME\tSEVERITY\tALERT")
 	same := 0
 	for _, l := range lines {
-		if l.Change == "state-kept" {
-			same++
+		if l.Old != nil {
+			if l.Change == "state-kept" {
+				same++
+				if *l.Old == *l.New {
+					continue
+				}
+			}
+			fmt.Fprintf(w, "%s\t%s\t\t%s\t%d alerts, were %d\n", l.Change, l.Rule, l.Severity, *l.New, *l.Old)
 			continue
-		}
-		at := ""
-		if !l.Time.IsZero() {
-			at = l.Time.Format(time.DateTime)
 		}
 		alert := l.Alert
 		if l.Before != "" {
 			alert += " (was: " + l.Before + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.Change, l.Rule, at, l.Severity, alert)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.Change, l.Rule, l.Time.Format(time.DateTime), l.Severity, alert)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -115,26 +119,38 @@ func tellPlan(cmd *cobra.Command, old, next *replayer, output string) error {
 }
 
 // planRules tells what becomes of each rule's state.
-func planRules(old, next *rules.Set) (lines []planLine) {
-	before := enabled(old)
-	after := enabled(next)
-	for _, r := range next.Rules {
+func planRules(old, next *replayer) (lines []planLine) {
+	before, after := enabled(old.set), enabled(next.set)
+	were, are := countByRule(old.final), countByRule(next.final)
+	line := func(change string, r *rules.Rule) {
+		was, is := were[r.ID], are[r.ID]
+		lines = append(lines, planLine{Change: change, Rule: r.ID, Severity: string(r.Severity), Old: &was, New: &is})
+	}
+	for _, r := range next.set.Rules {
 		switch was := before[r.ID]; {
 		case !r.Enabled:
 		case was == nil:
-			lines = append(lines, planLine{Change: "new", Rule: r.ID, Severity: string(r.Severity)})
+			line("new", r)
 		case was.Meaning != r.Meaning:
-			lines = append(lines, planLine{Change: "state-reset", Rule: r.ID, Severity: string(r.Severity)})
+			line("state-reset", r)
 		default:
-			lines = append(lines, planLine{Change: "state-kept", Rule: r.ID, Severity: string(r.Severity)})
+			line("state-kept", r)
 		}
 	}
-	for _, r := range old.Rules {
+	for _, r := range old.set.Rules {
 		if r.Enabled && after[r.ID] == nil {
-			lines = append(lines, planLine{Change: "gone", Rule: r.ID, Severity: string(r.Severity)})
+			line("gone", r)
 		}
 	}
 	return lines
+}
+
+func countByRule(list []replayedAlert) map[string]int {
+	counts := map[string]int{}
+	for i := range list {
+		counts[list[i].Rule.ID]++
+	}
+	return counts
 }
 
 func enabled(set *rules.Set) map[string]*rules.Rule {

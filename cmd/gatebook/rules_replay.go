@@ -27,6 +27,7 @@ type replayOptions struct {
 	year   int
 	only   []string
 	state  string
+	span   chosen
 }
 
 func (o *replayOptions) flags(cmd *cobra.Command) {
@@ -96,18 +97,86 @@ func (r *replayer) place(id string) string {
 	return fmt.Sprintf("%s:%d", r.files[file], line)
 }
 
-// run reads the logs.
-func (r *replayer) run(cmd *cobra.Command, o *replayOptions, each func(*event.Event, string) replay.Action) (replay.Result, error) {
-	result, err := replay.Run(cmd.Context(), replay.Options{Parsers: r.config.Parsers, Parser: o.parser, Enrichers: r.config.Enrichers.Enrichers(), Host: r.config.Name,
-		Engine: r.engine, Event: each}, r.files, cmd.InOrStdin())
+// read reads the logs.
+func (r *replayer) read(cmd *cobra.Command, o *replayOptions, unfinished bool, each func(*event.Event, string) replay.Action) (replay.Result, error) {
+	progress, done := progressOn(cmd.ErrOrStderr())
+	defer done()
+	return replay.Run(cmd.Context(), replay.Options{Parsers: r.config.Parsers, Parser: o.parser, Enrichers: r.config.Enrichers.Enrichers(), Host: r.config.Name,
+		Engine: r.engine, Event: each, Unfinished: unfinished, Progress: progress}, r.files, cmd.InOrStdin())
+}
+
+// run reads the logs to the end, and sorts what was found.
+func (r *replayer) run(cmd *cobra.Command, o *replayOptions) (replay.Result, error) {
+	result, err := r.read(cmd, o, false, o.span.choose())
 	slices.SortStableFunc(r.final, func(a, b replayedAlert) int {
-		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Rule.ID, b.Rule.ID), slices.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Rule.ID, b.Rule.ID), cmp.Compare(a.By, b.By), slices.Compare(a.Key, b.Key))
 	})
 	return result, err
 }
 
+// progressOn shows on a terminal how far it is.
+func progressOn(out io.Writer) (show func(replay.Result), done func()) {
+	if !isTerminal(out) {
+		return nil, func() {}
+	}
+	last := time.Now()
+	return func(r replay.Result) {
+		if time.Since(last) > 200*time.Millisecond {
+			last = time.Now()
+			fmt.Fprintf(out, "\r\x1b[K%d lines, %s", r.Lines, r.Last.Std().Format(time.DateTime))
+		}
+	}, func() { fmt.Fprint(out, "\r\x1b[K") }
+}
+
+// timeSpan is which events count, by their time.
+type timeSpan struct{ since, until string }
+
+func (s *timeSpan) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.since, "since", "", "leave out events before this time, such as 2026-11-09 or 2026-11-09T08:00:00Z")
+	cmd.Flags().StringVar(&s.until, "until", "", "leave out events from this time on")
+}
+
+// chosen are the times of a timeSpan.
+type chosen struct{ since, until event.Time }
+
+func (s *timeSpan) read(zone *time.Location) (c chosen, err error) {
+	for _, one := range []struct {
+		name, text string
+		to         *event.Time
+	}{{"since", s.since, &c.since}, {"until", s.until, &c.until}} {
+		if one.text == "" {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, one.text)
+		for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", time.DateTime} {
+			if err != nil {
+				t, err = time.ParseInLocation(layout, one.text, zone)
+			}
+		}
+		if err != nil {
+			return c, usageError{fmt.Errorf("--%s %q: want a time such as 2026-11-09 or 2026-11-09T08:00:00Z", one.name, one.text)}
+		}
+		*one.to = event.TimeOf(t)
+	}
+	return c, nil
+}
+
+// choose says of each event whether the rules get it; nil: they get all.
+func (c chosen) choose() func(*event.Event, string) replay.Action {
+	if c == (chosen{}) {
+		return nil
+	}
+	return func(ev *event.Event, _ string) replay.Action {
+		if ev.Time < c.since || c.until != 0 && ev.Time >= c.until {
+			return replay.Skip
+		}
+		return replay.Add
+	}
+}
+
 func rulesReplayCommand() *cobra.Command {
 	var o replayOptions
+	var span timeSpan
 	var output string
 	var shadow bool
 	cmd := &cobra.Command{
@@ -129,7 +198,10 @@ that the agent would have told, each as it closed. Several files are read togeth
 			if err != nil {
 				return err
 			}
-			result, err := r.run(cmd, &o, nil)
+			if o.span, err = span.read(s.zone); err != nil {
+				return err
+			}
+			result, err := r.run(cmd, &o)
 			if err != nil {
 				return err
 			}
@@ -156,6 +228,7 @@ that the agent would have told, each as it closed. Several files are read togeth
 		},
 	}
 	o.flags(cmd)
+	span.flags(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&o.only, "rule", nil, "only this rule; may be given several times")
 	f.StringVarP(&output, "output", "o", "table", "table, json (one ECS document a line) or summary (by rule, day and key)")

@@ -474,7 +474,7 @@ rule "ordered" {
 	if got := e.Explain("x", login(5*time.Minute, "bob", "198.51.100.9"), testID(5)); got.Takes || got.Excepted != "lab" {
 		t.Errorf("an exception: %+v", got)
 	}
-	if got := e.Explain("x", login(6*time.Minute, "", "203.0.113.9"), testID(6)); !got.Groups[0].Missing {
+	if got := e.Explain("x", login(6*time.Minute, "", "203.0.113.9"), testID(6)); !got.Groups[0].NoKey {
 		t.Errorf("no key: %+v", got)
 	}
 }

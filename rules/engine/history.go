@@ -276,6 +276,18 @@ func (h *history) learned(p *program, k key, t event.Time) bool {
 	return e != nil && e.expires != 0 && t-e.record.first >= event.Time(l.For) && e.record.n >= l.MinEvents
 }
 
+// learningLeft is how long, and for how many events, it is not learned.
+func (h *history) learningLeft(p *program, k key, t event.Time) (wait time.Duration, events int64) {
+	l := &p.rule.Learn
+	if h.learned(p, k, t) {
+		return 0, 0
+	}
+	if e := look(h, &h.learnings, h.owner(p.number), learnID(p, k), false); e != nil && e.expires != 0 {
+		return max(0, l.For-time.Duration(t-e.record.first)), max(0, l.MinEvents-e.record.n)
+	}
+	return max(0, l.For), max(0, l.MinEvents)
+}
+
 func (h *history) learn(p *program, k key, t event.Time, weight int64) {
 	h.tick(t)
 	least := max(p.rule.Learn.MinEvents, 1)

@@ -28,7 +28,7 @@ func TestInspect(t *testing.T) {
 	name.At, before.At = at("user.name"), at("prev.user.name")
 	seen := &rules.Aggregate{At: at("first_seen(host.name)"), Kind: rules.FirstSeen, Terms: []rules.Expr{ownField(t, "host.name")}}
 	whole := at("!(count() >= 5) || user.name != prev.user.name && first_seen(host.name)")
-	r := &rules.Rule{ID: "r", Source: []byte(source), When: &rules.And{At: at("failed && port == 23"), Of: []rules.Expr{define, port}},
+	r := &rules.Rule{ID: "r", Source: []byte(source), Range: hcl.Range{Filename: "r.hcl"}, When: &rules.And{At: at("failed && port == 23"), Of: []rules.Expr{define, port}},
 		Fire: &rules.Or{At: whole, Of: []rules.Expr{
 			&rules.Not{At: at("!(count() >= 5)"), Of: &rules.Compare{At: at("count() >= 5"), Op: query.Ge, Left: count, Right: constNode(5.0)}},
 			&rules.And{At: at("user.name != prev.user.name && first_seen(host.name)"), Of: []rules.Expr{

@@ -359,7 +359,11 @@ func (m *sequenceMachine) holds(step int, c *sequenceChain, it *item, k key) boo
 	if guard == nil {
 		return true
 	}
-	return guard(m.look(c, it, k))
+	s := m.look(c, it, k)
+	if m.p.watch != nil {
+		m.p.watch(s, partStep(m.p.steps[step].Step))
+	}
+	return guard(s)
 }
 
 // look sets up what expressions see.

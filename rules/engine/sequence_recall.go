@@ -78,6 +78,9 @@ func (a *aggregate) ofMemory() bool {
 
 // allows tells whether the rule may fire: its vetoes are counted.
 func (p *program) allows(s *scene) bool {
+	if p.watch != nil {
+		p.watch(s, partFire)
+	}
 	if p.fire != nil && !p.fire(s) {
 		return false
 	}

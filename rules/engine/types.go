@@ -110,7 +110,7 @@ type program struct {
 	fire     condition            // nil: always
 	progress func(*scene) float64 // 0 to 1: how near the key is to firing; nil where nothing can be said
 	title    func(*scene) string
-	watch    func(*scene) // told each scene before fire is asked; nil but in Explain
+	watch    func(s *scene, of string) // told each scene before fire, or the guard of a step, is asked; nil but in Explain
 
 	aggregates []aggregate
 	usesPrev   bool  // fire, a veto or the title asks for prev: the history keeps the preceding event

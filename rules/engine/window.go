@@ -252,7 +252,7 @@ func (m *windowMachine) ask(g int, k *key, it *item, w *keyWindow, from, i int) 
 		s.prev = m.host.history().prev(m.p, *k)
 	}
 	if m.p.watch != nil {
-		m.p.watch(s)
+		m.p.watch(s, partFire)
 	}
 	if m.p.fire != nil && !m.p.fire(s) {
 		return
