@@ -49,12 +49,16 @@ every event: the alerts have to be the same. Raw lines go through the real parse
 			results := ruletest.Run(cmd.Context(), s.set, ruletest.Options{Events: events.Make, Zone: s.zone, Match: func(rule, test string) bool {
 				return (len(ids) == 0 || slices.Contains(ids, rule)) && match.MatchString(rule+"/"+test)
 			}})
+			if err := cmd.Context().Err(); err != nil {
+				return err
+			}
+			told := tellTests(cmd, results, ids, verbose)
 			if junit != "" {
 				if err := writeTo(junit, func(w io.Writer) error { return ruletest.JUnit(w, results) }); err != nil {
-					return err
+					return fmt.Errorf("write %s: %w", junit, err)
 				}
 			}
-			return tellTests(cmd, results, ids, verbose)
+			return told
 		},
 	}
 	o.flags(cmd)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclwrite"
@@ -59,7 +60,7 @@ func hclFiles(args []string) ([]string, error) {
 			files = append(files, arg)
 			continue
 		}
-		err = filepath.WalkDir(arg, func(path string, d fs.DirEntry, err error) error {
+		err = filepath.WalkDir(inFolder(arg), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() && strings.HasSuffix(path, ".hcl") {
 				files = append(files, path)
 			}
@@ -70,6 +71,11 @@ func hclFiles(args []string) ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// inFolder names a folder so that it is walked where it is a link to one.
+func inFolder(path string) string {
+	return strings.TrimRight(path, string(os.PathSeparator)) + string(os.PathSeparator)
 }
 
 // formatFile prints, lists or rewrites a file, and tells whether it differs from its usual form.
@@ -105,8 +111,11 @@ func formatFile(cmd *cobra.Command, path string, write, check bool) (bool, error
 	return differs, err
 }
 
-// replaceFile puts a new content in place of a file's in one step, with its mode.
+// replaceFile puts a new content in place of a file's in one step, with its mode and owner. A link stays one.
 func replaceFile(path string, content []byte) (err error) {
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return err
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -121,7 +130,11 @@ func replaceFile(path string, content []byte) (err error) {
 		}
 	}()
 	if _, err = f.Write(content); err == nil {
+		keepOwner(f, info)
 		err = f.Chmod(info.Mode().Perm())
+	}
+	if err == nil {
+		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
@@ -130,4 +143,11 @@ func replaceFile(path string, content []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// keepOwner gives a file the owner and group of another, where this process may: an agent may have to read by its group what root rewrites.
+func keepOwner(f *os.File, of os.FileInfo) {
+	if st, ok := of.Sys().(*syscall.Stat_t); ok && f.Chown(int(st.Uid), int(st.Gid)) != nil {
+		_ = f.Chown(-1, int(st.Gid)) // who is not root may give it to a group of his own
+	}
 }

@@ -88,14 +88,21 @@ func sigmaFiles(args []string) ([]sigma.File, error) {
 		return err
 	}
 	for _, arg := range args {
-		err := filepath.WalkDir(arg, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
+		info, err := os.Stat(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			if err := add(arg); err != nil {
+				return nil, err
 			}
-			if path == arg || strings.HasSuffix(path, ".yml") || strings.HasSuffix(path, ".yaml") {
+			continue
+		}
+		err = filepath.WalkDir(inFolder(arg), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && (strings.HasSuffix(path, ".yml") || strings.HasSuffix(path, ".yaml")) {
 				return add(path)
 			}
-			return nil
+			return err
 		})
 		if err != nil {
 			return nil, err

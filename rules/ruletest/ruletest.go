@@ -11,8 +11,6 @@ package ruletest
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
@@ -20,7 +18,6 @@ import (
 	"time"
 
 	"github.com/gatebook/gatebook/event"
-	"github.com/gatebook/gatebook/query"
 	"github.com/gatebook/gatebook/rules"
 	"github.com/gatebook/gatebook/rules/engine"
 )
@@ -53,7 +50,8 @@ func (r *Result) Failed() bool {
 	return slices.ContainsFunc(r.Tests, func(t TestResult) bool { return len(t.Failures) > 0 })
 }
 
-// Run runs the tests of all rules of the set that have some, on all processors, and returns the results in the order of the rules.
+// Run runs the tests of all rules of the set that have some, on all processors, and returns the results in the order of the rules; some
+// only where ctx ends before.
 func Run(ctx context.Context, set *rules.Set, o Options) []Result {
 	var jobs []int
 	results := make([]Result, len(set.Rules))
@@ -68,7 +66,7 @@ func Run(ctx context.Context, set *rules.Set, o Options) []Result {
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for i := range next {
-				results[i] = runRule(set, set.Rules[i], o)
+				results[i] = runRule(ctx, set, set.Rules[i], o)
 			}
 		})
 	}
@@ -83,10 +81,13 @@ func Run(ctx context.Context, set *rules.Set, o Options) []Result {
 	return slices.DeleteFunc(results, func(r Result) bool { return len(r.Tests) == 0 })
 }
 
-func runRule(set *rules.Set, r *rules.Rule, o Options) Result {
+func runRule(ctx context.Context, set *rules.Set, r *rules.Rule, o Options) Result {
 	result := Result{Rule: r}
 	start := time.Now()
 	for _, t := range r.Tests {
+		if ctx.Err() != nil {
+			break
+		}
 		if o.Match != nil && !o.Match(r.ID, t.Name) {
 			continue
 		}
@@ -103,7 +104,7 @@ func runTest(set *rules.Set, r *rules.Rule, t *rules.Test, o Options) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	b := bench{rule: r, set: only(set, r), zone: o.Zone, start: start, until: start.Add(t.Until)}
+	b := bench{rule: r, set: only(set, r, start), zone: o.Zone, start: start, until: start.Add(t.Until)}
 	in := make([]arrival, len(events))
 	for i, ev := range events {
 		in[i] = arrival{ev, i}
@@ -112,11 +113,11 @@ func runTest(set *rules.Set, r *rules.Rule, t *rules.Test, o Options) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	if failures := compare(t, plain); len(failures) > 0 {
+	if failures := compare(t, plain, func(want *rules.TestAlert) string { return b.lacked(in, want) }); len(failures) > 0 {
 		return failures
 	}
 	var failures []string
-	for _, again := range b.others(in, r.ID+t.Name) {
+	for _, again := range others(in, r.ID+t.Name) {
 		got, err := b.run(again.events, again.restart)
 		if err != nil {
 			failures = append(failures, again.name+": "+err.Error())
@@ -129,28 +130,34 @@ func runTest(set *rules.Set, r *rules.Rule, t *rules.Test, o Options) []string {
 	return failures
 }
 
-// only is the rule alone or, where it is about alerts, with all the others.
-func only(set *rules.Set, r *rules.Rule) *rules.Set {
-	if overAlerts(r) {
-		return set
-	}
+// only is the rule alone or, where it is about alerts, with all the others. Exceptions are those of the test's time, so that a test has the same outcome
+// after the day on which one expires.
+func only(set *rules.Set, r *rules.Rule, start time.Time) *rules.Set {
 	one := *set
 	one.Rules = []*rules.Rule{r}
+	if engine.OverAlerts(r) {
+		one.Rules = slices.Clone(set.Rules)
+	}
+	for i, r := range one.Rules {
+		if slices.ContainsFunc(r.Except, func(e *rules.Except) bool { return !e.Expires.IsZero() }) {
+			one.Rules[i] = asOf(start, r)
+		}
+	}
 	return &one
 }
 
-func overAlerts(r *rules.Rule) (found bool) {
-	if r.When == nil {
-		return false
-	}
-	rules.Walk(r.When, func(e rules.Expr) bool {
-		if m, ok := e.(*rules.Match); ok {
-			c, ok := m.Of.(query.Compare)
-			found = found || ok && c.Field.ID == event.FieldEventKind && c.Value.Str == string(event.KindAlert)
+// asOf is a rule without the exceptions that have expired at a time; the others never do.
+func asOf(at time.Time, r *rules.Rule) *rules.Rule {
+	out := *r
+	out.Except = nil
+	for _, e := range r.Except {
+		if e.Expires.IsZero() || at.Before(e.Expires) {
+			lasting := *e
+			lasting.Expires = time.Time{}
+			out.Except = append(out.Except, &lasting)
 		}
-		return true
-	})
-	return found
+	}
+	return &out
 }
 
 // arrival is an event and its number.
@@ -165,60 +172,6 @@ type bench struct {
 	set          *rules.Set
 	zone         *time.Location
 	start, until time.Time
-}
-
-// way is one of the other runs of a test.
-type way struct {
-	name    string
-	events  []arrival
-	restart bool
-}
-
-const lateness = 30 * time.Second
-
-// others lists the ways in which events may come that must not matter.
-func (b *bench) others(in []arrival, name string) []way {
-	h := fnv.New64a()
-	h.Write([]byte(name))
-	r := rand.New(rand.NewPCG(h.Sum64(), 1))
-	return []way{
-		{"with every event twice", doubled(r, in), false},
-		{"shuffled within the lateness", shuffled(r, in), false},
-		{"shuffled once more", shuffled(r, in), false},
-		{"shuffled and doubled", shuffled(r, doubled(r, in)), false},
-		{"with a restart at every event", in, true},
-	}
-}
-
-// doubled has every event come a second time, some of them after the next.
-func doubled(r *rand.Rand, in []arrival) []arrival {
-	out := make([]arrival, 0, 2*len(in))
-	for i, a := range in {
-		out = append(out, a)
-		if again := in[max(0, i-r.IntN(2))]; a.Time-again.Time < event.Time(lateness) && a.Time >= again.Time {
-			out = append(out, again)
-		}
-		out = append(out, a)
-	}
-	return out
-}
-
-// shuffled has each event arrive up to the lateness after its time.
-func shuffled(r *rand.Rand, in []arrival) []arrival {
-	type due struct {
-		arrival
-		at event.Time
-	}
-	list := make([]due, len(in))
-	for i, a := range in {
-		list[i] = due{a, a.Time + event.Time(r.Int64N(int64(lateness)-1e9))}
-	}
-	slices.SortStableFunc(list, func(a, b due) int { return int(min(max(a.at-b.at, -1), 1)) })
-	out := make([]arrival, len(in))
-	for i := range list {
-		out[i] = list[i].arrival
-	}
-	return out
 }
 
 // found is an alert as it closed.
@@ -249,7 +202,7 @@ func (b *bench) run(events []arrival, restart bool) ([]found, error) {
 			list = append(list, found{a.First.Std().Sub(b.start), slices.Clone(a.Key), a.Hits, a.Count, a.Title})
 		}
 	}
-	o := engine.Options{Rules: b.set, Installation: "ruletest", Zone: b.zone, Alert: alert, Lateness: lateness}
+	o := engine.Options{Rules: b.set, Installation: "ruletest", Zone: b.zone, Alert: alert, Lateness: lateness, Fleet: true}
 	if restart {
 		o.Disk = engine.NewMemoryDisk()
 	}
@@ -279,28 +232,31 @@ func (b *bench) run(events []arrival, restart bool) ([]found, error) {
 	return list, nil
 }
 
-// compare holds alerts against what the test expects.
-func compare(t *rules.Test, got []found) (failures []string) {
+// compare holds alerts against what the test expects; lacked says what the rule made of a key that has no alert.
+func compare(t *rules.Test, got []found, lacked func(*rules.TestAlert) string) (failures []string) {
 	rest := slices.Clone(got)
-	for _, want := range t.Expect {
-		i := slices.IndexFunc(rest, func(f found) bool {
+	for i := range t.Expect {
+		want := &t.Expect[i]
+		at := slices.IndexFunc(rest, func(f found) bool {
 			return f.at == want.At && slices.Equal(f.key, want.Key) && (want.Count == 0 || want.Count == f.hits)
 		})
-		if i >= 0 {
-			rest = slices.Delete(rest, i, i+1)
+		if at >= 0 {
+			rest = slices.Delete(rest, at, at+1)
 			continue
 		}
 		text := fmt.Sprintf("no alert at +%v for key %q", want.At, want.Key)
 		if want.Count > 0 {
 			text += fmt.Sprintf(" of %d hits", want.Count)
 		}
+		if !slices.ContainsFunc(got, func(f found) bool { return slices.Equal(f.key, want.Key) }) {
+			if why := lacked(want); why != "" {
+				text += ": " + why
+			}
+		}
 		failures = append(failures, text)
 	}
 	for i := range rest {
 		failures = append(failures, "not expected: "+rest[i].String())
-	}
-	if len(failures) > 0 && len(got) == 0 {
-		failures = append(failures, "there was no alert at all")
 	}
 	return failures
 }
