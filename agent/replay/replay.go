@@ -153,7 +153,7 @@ const (
 	progressEach = 1 << 14 // lines
 )
 
-// chunk is some events of a file, made by the goroutine that reads it.
+// chunk is some events of a file, made by the goroutine that reads it. Events point into themselves: each is made where it stays.
 type chunk struct {
 	made  []pipeline.Normalizer
 	lines []int64

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -238,7 +239,7 @@ that the agent would have told, each as it closed. Several files are read togeth
 
 func (r *replayer) table(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "FIRST\tLAST\tSEVERITY\tRULE\tHITS\tALERT\tEVIDENCE")
+	fmt.Fprintln(w, "FIRST\tLAST\tSEVERITY\tRULE\tKEY\tHITS\tALERT\tEVIDENCE")
 	for _, a := range r.final {
 		severity := string(a.Rule.Severity)
 		if a.Shadow {
@@ -254,7 +255,8 @@ func (r *replayer) table(out io.Writer) error {
 				evidence += " to " + strings.TrimPrefix(a.evidence[n-1], strings.SplitAfter(evidence, ":")[0])
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", a.First.Std().Format(time.DateTime), last, severity, a.Rule.ID, a.Hits, printable(a.Title, 200), evidence)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", a.First.Std().Format(time.DateTime), last, severity, a.Rule.ID, printable(strings.Join(a.Key, ", "), 60),
+			a.Hits, printable(a.Title, 200), evidence)
 	}
 	return w.Flush()
 }
@@ -303,11 +305,23 @@ func (r *replayer) summary(out io.Writer) error {
 	for _, t := range count(func(a *replayedAlert) (string, *rules.Rule) { return a.Rule.ID, a.Rule }) {
 		fmt.Fprintf(w, "%d\t%s\t%s\n", t.n, t.name, t.rule.Severity)
 	}
-	fmt.Fprintln(w, "\nALERTS\tDAY")
+	fmt.Fprintln(w, "\nALERTS\tDAY\tRULES")
+	ofDay := map[string]map[string]int{}
+	for i := range r.final {
+		day := r.final[i].First.Std().Format(time.DateOnly)
+		if ofDay[day] == nil {
+			ofDay[day] = map[string]int{}
+		}
+		ofDay[day][r.final[i].Rule.ID]++
+	}
 	days := count(func(a *replayedAlert) (string, *rules.Rule) { return a.First.Std().Format(time.DateOnly), a.Rule })
 	slices.SortFunc(days, func(a, b tally) int { return strings.Compare(a.name, b.name) })
 	for _, t := range days {
-		fmt.Fprintf(w, "%d\t%s\n", t.n, t.name)
+		var list []string
+		for _, id := range slices.Sorted(maps.Keys(ofDay[t.name])) {
+			list = append(list, fmt.Sprintf("%s %d", id, ofDay[t.name][id]))
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\n", t.n, t.name, strings.Join(list, ", "))
 	}
 	fmt.Fprintln(w, "\nALERTS\tKEY")
 	keys := count(func(a *replayedAlert) (string, *rules.Rule) { return printable(strings.Join(a.Key, ", "), 200), a.Rule })
