@@ -312,10 +312,10 @@ func (w *mailing) calm(ctx context.Context, alerts []batchAlert, final bool) {
 	folded := 0
 	for i := range alerts {
 		a := &alerts[i]
-		switch {
-		case a.event.ID == next.Alarm:
+		switch a.event.ID {
+		case next.Alarm:
 			alarm = a
-		case a.event.ID == next.LastAlarm:
+		case next.LastAlarm:
 		default:
 			if next.Alarm == "" {
 				next.begin(a.event.ID, now, o.digest)

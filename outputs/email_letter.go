@@ -17,7 +17,7 @@ var mailTemplates embed.FS
 var (
 	mailFunctions = template.FuncMap{"upper": strings.ToUpper, "field": field, "level": severityName}
 	mailText      = template.Must(template.New("").Funcs(mailFunctions).ParseFS(mailTemplates, "templates/mail_*.txt"))
-	mailHTML      = htmltemplate.Must(htmltemplate.New("").Funcs(htmltemplate.FuncMap(mailFunctions)).ParseFS(mailTemplates, "templates/mail_*.html"))
+	mailHTML      = htmltemplate.Must(htmltemplate.New("").Funcs(mailFunctions).ParseFS(mailTemplates, "templates/mail_*.html"))
 )
 
 // alertLetter is the mail about one notification.

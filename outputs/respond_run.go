@@ -161,7 +161,7 @@ func (r *Responder) do(ctx context.Context, q *respondRequest) error {
 	}
 	got := a.hook.post(ctx, q.ID, q.body("do", r.now()))
 	switch {
-	case ctx.Err() != nil:
+	case ended(ctx):
 		return nil // the next start asks again
 	case got.ok():
 		q.Done = r.now().UTC()
@@ -182,7 +182,7 @@ func (r *Responder) undo(ctx context.Context, q *respondRequest) error {
 		return nil
 	}
 	got := a.hook.post(ctx, q.ID, q.body("undo", r.now()))
-	if ctx.Err() != nil {
+	if ended(ctx) {
 		return nil
 	}
 	if got.ok() {
@@ -191,6 +191,9 @@ func (r *Responder) undo(ctx context.Context, q *respondRequest) error {
 	r.later(ctx, q, &got)
 	return nil
 }
+
+// ended tells that the agent stops: what came of an attempt is no answer then.
+func ended(ctx context.Context) bool { return ctx.Err() != nil }
 
 // later says when an attempt is made again. The first failure is told, and each hundredth.
 func (r *Responder) later(ctx context.Context, q *respondRequest, got *answer) {

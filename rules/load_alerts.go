@@ -161,7 +161,7 @@ func (r *Rule) filters() []Expr {
 	return all
 }
 
-// checkAlertRules finds circles of rules that see each other's alerts.
+// checkAlertRules marks the rules that see alerts of others, and finds circles of such.
 func (l *loader) checkAlertRules() {
 	rules := l.set.Rules
 	sees := make([][]int, len(rules)) // by rule: those whose alerts it may take
@@ -182,7 +182,7 @@ func (l *loader) checkAlertRules() {
 				}
 				*id = from.ID
 				if may(&alert) != no {
-					sees[i] = append(sees[i], k)
+					sees[i], r.OverAlerts = append(sees[i], k), true
 				}
 			}
 		}

@@ -60,6 +60,9 @@ type Rule struct {
 	Quiet       time.Duration // folds hits that are no further apart into one alert
 	Respond     []*Respond
 
+	// OverAlerts tells that alerts of other enabled rules of the set may be something to the rule.
+	OverAlerts bool
+
 	Tests   []*Test
 	Library bool // shipped with Gatebook
 	File    string

@@ -62,7 +62,7 @@ func (o *replayOptions) pair(cmd *cobra.Command, rule string, files []string) (r
 		one.Enabled = true
 		fmt.Fprintf(cmd.ErrOrStderr(), "rule %s is disabled; this is what it would do\n", rule)
 	}
-	if !engine.OverAlerts(s.set.Rules[i]) {
+	if !s.set.Rules[i].OverAlerts {
 		o.only = []string{rule}
 	}
 	if r, err = o.start(cmd, s, files); err != nil {

@@ -97,7 +97,8 @@ func siteRules(n int) string {
 	datasets := []string{"auth_service.event", "payment_portal.login", "activity_log.activity", "user_activity.event", "keycloak.event", "linux.auth"}
 	actions := []string{"delete", "export", "role-grant", "mfa-disable", "password-reset", "account-lock", "config-change", "user-delete"}
 	for i := range n {
-		when, fire := "", "count() >= 5"
+		var when string
+		fire := "count() >= 5"
 		switch {
 		case i%10 == 3 && i < 30:
 			when, fire = `event.action == "login" && event.outcome == "failure"`, fmt.Sprintf("count() >= %d", 20+i)

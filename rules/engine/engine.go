@@ -184,40 +184,11 @@ func (e *Engine) build(set *rules.Set) (ready, error) {
 		x.machine, x.timed = e.newMachine(p)
 		p.run = x
 		b.runs, b.byNumber[p.number] = append(b.runs, x), x
-		b.overAlerts = b.overAlerts || overAlerts(r)
+		b.overAlerts = b.overAlerts || r.OverAlerts
 		programs = append(programs, p)
 	}
 	b.index = newRuleIndex(programs)
 	return b, errors.Join(errs...)
-}
-
-// overAlerts tells whether a rule names event.kind, other than to ask for plain events.
-func overAlerts(r *rules.Rule) (found bool) {
-	look := func(e rules.Expr) bool {
-		if m, ok := e.(*rules.Match); ok {
-			if c, ok := m.Of.(query.Compare); ok && c.Field.ID == event.FieldEventKind {
-				found = found || c.Op != query.Eq || c.Value.Str == string(event.KindAlert)
-			} else if in, ok := m.Of.(query.In); ok && in.Field.ID == event.FieldEventKind {
-				found = true
-			}
-		}
-		return true
-	}
-	all := []rules.Expr{r.When}
-	if r.Sequence != nil {
-		for _, step := range r.Sequence.Steps {
-			all = append(all, step.When)
-		}
-	}
-	if r.Session != nil {
-		all = append(all, r.Session.Open, r.Session.Close)
-	}
-	for _, e := range all {
-		if e != nil {
-			rules.Walk(e, look)
-		}
-	}
-	return found
 }
 
 func (e *Engine) newMachine(p *program) (m machine, timed bool) {

@@ -183,6 +183,3 @@ func (e *Engine) ShadowUntil(ruleID string) time.Time {
 	}
 	return time.Time{}
 }
-
-// OverAlerts tells whether a rule looks at alerts of others, so that it says nothing without them.
-func OverAlerts(r *rules.Rule) bool { return overAlerts(r) }

@@ -226,11 +226,12 @@ func actual(ev *event.Event, q query.Expr) string {
 	default:
 		return ""
 	}
-	name, text := f.Name(), ""
+	name := f.Name()
+	var text string
 	if f.Key != "" {
 		var values []string
 		for _, l := range ev.Labels {
-			if string(l.Key) == f.Key {
+			if l.Key == f.Key {
 				values = append(values, l.Value)
 			}
 		}

@@ -135,7 +135,7 @@ func runTest(set *rules.Set, r *rules.Rule, t *rules.Test, o Options) []string {
 func only(set *rules.Set, r *rules.Rule, start time.Time) *rules.Set {
 	one := *set
 	one.Rules = []*rules.Rule{r}
-	if engine.OverAlerts(r) {
+	if r.OverAlerts {
 		one.Rules = slices.Clone(set.Rules)
 	}
 	for i, r := range one.Rules {
