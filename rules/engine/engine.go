@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/gatebook/gatebook/event"
-	"github.com/gatebook/gatebook/query"
 	"github.com/gatebook/gatebook/rules"
 )
 

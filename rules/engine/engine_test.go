@@ -230,6 +230,27 @@ rule "shadows" {
 	}
 }
 
+// A rule is over alerts however its condition says so.
+func TestWaysOfAskingForAlerts(t *testing.T) {
+	for _, kind := range []string{`event.kind == "alert"`, `event.kind != "event"`, `!(event.kind == "event")`, `startswith(event.kind, "al")`,
+		`matches(event.kind, "^alert$")`, `contains(["alert"], event.kind)`, `contains(list.kinds, event.kind)`} {
+		var r recorder
+		e := mustNew(t, Options{Alert: r.alert, Rules: load(t, `
+list "kinds" { values = ["alert"] }
+rule "one" {
+  when = event.action == "login"
+}
+rule "over" {
+  when = `+kind+` && rule.id == "one"
+}`)})
+		e.Add(login(0, "bob", "203.0.113.9"), testID(0))
+		e.Finish(0)
+		if !slices.ContainsFunc(r.final, func(s string) bool { return strings.HasPrefix(s, "over ") }) {
+			t.Errorf("%s: %q", kind, r.final)
+		}
+	}
+}
+
 // A reload keeps the state of rules whose meaning stays, and closes the alerts of those that go.
 func TestReload(t *testing.T) {
 	var r recorder
