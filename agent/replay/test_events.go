@@ -16,8 +16,9 @@ import (
 
 // TestEvents makes the events of rules' test blocks: from fields, or from raw lines through the parsers. It is safe for concurrent use.
 type TestEvents struct {
-	Zone    *time.Location
-	Parsers *parsers.Set // of the config; nil: the built-in ones
+	Zone *time.Location
+	// Parsers makes those of the config, with times without a year taken for those of one; nil: the built-in ones.
+	Parsers func(year int) (*parsers.Set, error)
 
 	mu     sync.Mutex
 	byYear map[int]*parsers.Set
@@ -105,15 +106,18 @@ func (m *TestEvents) fromLines(t *rules.Test, enrichers []enrich.Enricher) ([]*e
 
 // parsers are those that take times without a year for those of a year.
 func (m *TestEvents) parsers(year int) (*parsers.Set, error) {
-	if m.Parsers != nil && year == 0 {
-		return m.Parsers, nil
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if set := m.byYear[year]; set != nil {
 		return set, nil
 	}
-	set, err := parsers.Build(nil, parsers.Options{Location: m.Zone, Year: year})
+	var set *parsers.Set
+	var err error
+	if m.Parsers != nil {
+		set, err = m.Parsers(year)
+	} else {
+		set, err = parsers.Build(nil, parsers.Options{Location: m.Zone, Year: year})
+	}
 	if err != nil {
 		return nil, err
 	}

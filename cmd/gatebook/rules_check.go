@@ -16,6 +16,7 @@ import (
 	"github.com/gatebook/gatebook/agent"
 	"github.com/gatebook/gatebook/agent/replay"
 	"github.com/gatebook/gatebook/internal/conf"
+	"github.com/gatebook/gatebook/parsers"
 	"github.com/gatebook/gatebook/rules"
 	"github.com/gatebook/gatebook/rules/ruletest"
 )
@@ -45,7 +46,7 @@ every event: the alerts have to be the same. Raw lines go through the real parse
 			if err := knownRules(s.set, ids); err != nil {
 				return err
 			}
-			events := &replay.TestEvents{Zone: s.zone, Parsers: s.config.Parsers}
+			events := &replay.TestEvents{Zone: s.zone, Parsers: o.parsers(s)}
 			results := ruletest.Run(cmd.Context(), s.set, ruletest.Options{Events: events.Make, Zone: s.zone, Match: func(rule, test string) bool {
 				return (len(ids) == 0 || slices.Contains(ids, rule)) && match.MatchString(rule+"/"+test)
 			}})
@@ -67,6 +68,17 @@ every event: the alerts have to be the same. Raw lines go through the real parse
 	f.StringVar(&junit, "junit", "", "write the results to this file as JUnit XML")
 	f.BoolVarP(&verbose, "verbose", "v", false, "list every test")
 	return cmd
+}
+
+// parsers makes those of the config for logs of a year; nil: there is no config.
+func (o *ruleOptions) parsers(s *ruleSetup) func(year int) (*parsers.Set, error) {
+	if o.config == "" {
+		return nil
+	}
+	return func(year int) (*parsers.Set, error) {
+		c := agent.LoadConfig(o.config, agent.LoadOptions{Location: s.zone, Year: year})
+		return c.Parsers, c.Problems.Err()
+	}
 }
 
 // knownRules refuses ids that no rule has.
