@@ -180,8 +180,9 @@ func (s *Syslog) leave(c *syslogConn) {
 func (c *syslogConn) serve(ctx, submit context.Context, sink Sink) {
 	defer c.input.leave(c)
 	counts := &c.input.counts.transport[c.address.transport]
-	wake := context.AfterFunc(ctx, c.wake)
-	defer wake()
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { c.wake(); close(woken) })
+	defer stop()
 	if t, ok := c.Conn.(*tls.Conn); ok && c.handshaking {
 		if err := c.handshake(t); err != nil {
 			counts.refused[refusedHandshake].Add(1)
@@ -193,6 +194,9 @@ func (c *syslogConn) serve(ctx, submit context.Context, sink Sink) {
 	}
 	c.sender = c.input.counts.senders.of(c.name())
 	if c.read(ctx, submit, sink) {
+		if !stop() {
+			<-woken // or its deadline would end the connection in the hands of the next generation
+		}
 		c.input.sockets.KeepConn(c.address.String(), KeptConn{Conn: c.Conn, State: streamState{framer: c.framer, buf: c.buf, peer: c.peer,
 			port: c.source.SenderPort, senderName: c.source.SenderName, offset: c.offset}})
 		return

@@ -82,7 +82,7 @@ func TestTestBlocksAreBounded(t *testing.T) {
 			t.Errorf("%.60s: no error", events)
 		}
 		t.Logf("%.40s: %v", events, took)
-		if took > 5*time.Second {
+		if took > 40*time.Second { // a second or two; the race detector takes four times as much on a loaded machine
 			t.Errorf("%.60s: took %v", events, took)
 		}
 	}
