@@ -17,7 +17,7 @@ type alertLog struct {
 	log     *buffer.Log
 	encoder *event.Encoder
 	event   event.Event
-	told    map[string]struct{} // ids of the records it had when it was opened
+	told    recordIDs // it had when it was opened
 }
 
 const (
@@ -32,7 +32,7 @@ func openAlertLog(dataDir string, o event.EncoderOptions, log *slog.Logger) (*al
 		return nil, fmt.Errorf("open the log of alerts: %w", err)
 	}
 	o.Typed = true
-	a := &alertLog{log: l, encoder: event.NewEncoder(o), told: map[string]struct{}{}}
+	a := &alertLog{log: l, encoder: event.NewEncoder(o), told: recordIDs{}}
 	if err := a.learn(); err != nil {
 		return nil, fmt.Errorf("read the log of alerts: %w", err)
 	}
@@ -45,22 +45,19 @@ func (a *alertLog) learn() error {
 	if err != nil {
 		return err
 	}
-	for {
-		b, ok, err := r.TryNext()
-		if err != nil || !ok {
-			return errors.Join(err, a.log.DropReader(knownReader))
-		}
-		err = eachID(b, func(id string) { a.told[id] = struct{}{} })
-		b.Release()
-		if err != nil {
-			return err
+	for ok := true; ok && err == nil; {
+		var b *buffer.Block
+		if b, ok, err = r.TryNext(); ok {
+			err = eachID(b, a.told.add)
+			b.Release()
 		}
 	}
+	return errors.Join(err, a.log.DropReader(knownReader))
 }
 
 // append appends a record of ours, unless it is there.
 func (a *alertLog) append(ctx context.Context, id string, fill func(*event.Event)) error {
-	if a.has(id) {
+	if a.told.take(id) {
 		return nil
 	}
 	b := buffer.NewSmallBlock()
@@ -75,20 +72,13 @@ func (a *alertLog) append(ctx context.Context, id string, fill func(*event.Event
 
 // relay appends a record of another Gatebook, an item as the log has it.
 func (a *alertLog) relay(ctx context.Context, id string, item []byte) error {
-	if a.has(id) {
+	if a.told.take(id) {
 		return nil
 	}
 	b := buffer.NewSmallBlock()
 	b.First = a.log.Reserve(1)
 	b.Docs = append(b.Docs, item...)
 	return a.put(ctx, b)
-}
-
-// has tells, once, that the log has had a record since before the start.
-func (a *alertLog) has(id string) bool {
-	_, ok := a.told[id]
-	delete(a.told, id)
-	return ok
 }
 
 func (a *alertLog) put(ctx context.Context, b *buffer.Block) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/gatebook/gatebook/internal/conf"
 	"github.com/gatebook/gatebook/outputs"
 	"github.com/gatebook/gatebook/parsers"
+	"github.com/gatebook/gatebook/rules"
 )
 
 // Config is a decoded config file. It is complete only where Problems holds no error.
@@ -79,6 +80,10 @@ type LoadOptions struct {
 	Logger   *slog.Logger
 	Location *time.Location // in place of the config's
 	Year     int            // of times that carry none; 0 is the nearest
+
+	SkipRules bool           // leaves rule files unread, for what runs no rules: the set is empty
+	RuleTests bool           // reads the tests of rules
+	MoreRules []rules.Source // on top of those that the block rules names
 }
 
 // LoadConfig reads and decodes a config file. All that is wrong with it is in Problems.
@@ -124,7 +129,7 @@ func decode(f *conf.File, o LoadOptions) *Config {
 	c.Enrichers = enrich.FromConfig(enrich.Blocks{GeoIP: bodyOf(b.Block("geoip")), Redact: bodyOf(b.Block("redact")), Users: bodyOf(b.Block("users"))},
 		filepath.Dir(f.Name()), o.Logger)
 	c.decodeOutputs(b)
-	ruleProblems := c.decodeRules(b)
+	ruleProblems := c.decodeRules(b, o)
 	if m := b.Block("metrics"); m != nil {
 		c.Metrics = m.Body.String("listen", "127.0.0.1:9600")
 		m.Body.Close()

@@ -93,7 +93,7 @@ func (a *Agent) openDetector(c *Config) (*detector, error) {
 	if err := d.disk.SetAside(); err != nil {
 		a.log.Error("the state of the rules was damaged; it is kept, and they begin anew", "error", err)
 	}
-	d.told = &toldAlerts{Disk: d.disk, ids: map[string]struct{}{}}
+	d.told = &toldAlerts{Disk: d.disk, ids: recordIDs{}}
 	d.engine, err = engine.New(engine.Options{
 		Rules: c.Rules.Set, Budget: d.settings.state, Lateness: d.settings.lateness, Zone: c.Location, Installation: a.id, Fleet: d.settings.fleet,
 		Now: time.Now, Disk: d.told, Alert: d.alert, Tell: d.notice,
@@ -297,7 +297,7 @@ func (d *detector) alert(a *engine.Alert) {
 			return
 		}
 	}
-	if d.told.has(a.EventID) {
+	if d.told.ids.take(a.EventID) {
 		return
 	}
 	t, err := d.pipeline.Event(d.ctx, fill)

@@ -14,17 +14,14 @@ import (
 // RulesConfig is the block `rules`: which detections run here.
 type RulesConfig struct {
 	Set      *rules.Set
-	Sources  []rules.Source // that Set was loaded from
 	State    int64
 	Lateness time.Duration
 	Snapshot time.Duration // between snapshots of the state
-
-	disable, shadow, alert []string // rules by id
 }
 
 // decodeRules reads the block and the rule files that it names; nil where there is no block: then no rules run. What is wrong with the files is added to
 // problems.
-func (c *Config) decodeRules(b *conf.Body) (problems conf.Diagnostics) {
+func (c *Config) decodeRules(b *conf.Body, o LoadOptions) (problems conf.Diagnostics) {
 	k := b.Block("rules")
 	if k == nil {
 		for _, o := range c.Outputs {
@@ -40,26 +37,45 @@ func (c *Config) decodeRules(b *conf.Body) (problems conf.Diagnostics) {
 		Lateness: k.Body.Duration("lateness", 30*time.Second, time.Second, 24*time.Hour),
 		Snapshot: k.Body.Duration("snapshot", 30*time.Second, 50*time.Millisecond, time.Hour),
 	}
-	var sources []rules.Source
-	if k.Body.Bool("library", true) {
-		sources = LibrarySources()
-	}
+	withLibrary := k.Body.Bool("library", true)
 	patterns := k.Body.Strings("paths")
 	for i, p := range patterns {
 		if !filepath.IsAbs(p) {
 			patterns[i] = filepath.Join(filepath.Dir(c.Path), p)
 		}
 	}
+	disable, shadow, alert := k.Body.Strings("disable"), k.Body.Strings("shadow"), k.Body.Strings("alert")
+	if o.SkipRules {
+		c.Rules.Set = &rules.Set{}
+		return nil
+	}
+	var sources []rules.Source
+	if withLibrary {
+		sources = LibrarySources()
+	}
 	own, err := rules.ReadFiles(patterns)
 	if err != nil {
 		k.Body.Errorf("paths", "%v", err)
 	}
-	c.Rules.Sources = append(sources, own...)
-	c.Rules.Set = rules.Load(rules.LoadOptions{Zone: c.Location}, c.Rules.Sources...)
-	c.Rules.disable = c.Rules.known(k.Body, "disable")
-	c.Rules.shadow = c.Rules.known(k.Body, "shadow")
-	c.Rules.alert = c.Rules.known(k.Body, "alert")
-	c.Rules.Switch(c.Rules.Set)
+	set := rules.Load(rules.LoadOptions{Zone: c.Location, Tests: o.RuleTests}, slices.Concat(sources, own, o.MoreRules)...)
+	c.Rules.Set = set
+	checkIDs(k.Body, set, "disable", disable)
+	checkIDs(k.Body, set, "shadow", shadow)
+	checkIDs(k.Body, set, "alert", alert)
+	for _, r := range set.Rules {
+		if slices.Contains(disable, r.ID) {
+			r.Enabled = false
+		}
+		if slices.Contains(alert, r.ID) {
+			r.ShadowFor = 0
+			if r.Mode == rules.ModeShadow {
+				r.Mode = rules.ModeAlert
+			}
+		}
+		if slices.Contains(shadow, r.ID) {
+			r.Mode = rules.ModeShadow
+		}
+	}
 	c.checkResponses(k)
 	return c.Rules.Set.Problems
 }
@@ -89,13 +105,12 @@ func (o OutputConfig) title() string {
 	return fmt.Sprintf("output %q %q", o.Kind, o.Label)
 }
 
-// known reads a list of rule ids.
-func (c *RulesConfig) known(body *conf.Body, attribute string) []string {
+// checkIDs notes ids in an attribute that no rule has.
+func checkIDs(body *conf.Body, set *rules.Set, attribute string, list []string) {
 	var names []string
-	for _, r := range c.Set.Rules {
+	for _, r := range set.Rules {
 		names = append(names, r.ID)
 	}
-	list := body.Strings(attribute)
 	for _, id := range list {
 		if slices.Contains(names, id) {
 			continue
@@ -104,25 +119,6 @@ func (c *RulesConfig) known(body *conf.Body, attribute string) []string {
 			body.Errorf(attribute, "there is no rule %q; did you mean %q?", id, near)
 		} else {
 			body.Errorf(attribute, "there is no rule %q; gatebook rules list shows them", id)
-		}
-	}
-	return list
-}
-
-// Switch applies `disable`, `shadow` and `alert` to a set loaded from the same sources.
-func (c *RulesConfig) Switch(set *rules.Set) {
-	for _, r := range set.Rules {
-		if slices.Contains(c.disable, r.ID) {
-			r.Enabled = false
-		}
-		if slices.Contains(c.alert, r.ID) {
-			r.ShadowFor = 0
-			if r.Mode == rules.ModeShadow {
-				r.Mode = rules.ModeAlert
-			}
-		}
-		if slices.Contains(c.shadow, r.ID) {
-			r.Mode = rules.ModeShadow
 		}
 	}
 }

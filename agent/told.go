@@ -15,7 +15,7 @@ import (
 // reader's place is behind the records.
 type toldAlerts struct {
 	engine.Disk
-	ids    map[string]struct{}
+	ids    recordIDs
 	end    buffer.Pos // of what was in the log at the start
 	reread time.Time  // when the rules had come so far; zero before
 }
@@ -57,14 +57,19 @@ func (t *toldAlerts) Commit(c engine.Commit) error {
 // add notes a record that the log has. Beyond mostTold it may be told twice.
 func (t *toldAlerts) add(id string) {
 	if len(t.ids) < mostTold {
-		t.ids[id] = struct{}{}
+		t.ids.add(id)
 	}
 }
 
-// has tells, once, whether the log has a record.
-func (t *toldAlerts) has(id string) bool {
-	_, ok := t.ids[id]
-	delete(t.ids, id)
+// recordIDs are ids of alert records that a log has.
+type recordIDs map[string]struct{}
+
+func (r recordIDs) add(id string) { r[id] = struct{}{} }
+
+// take tells, once, whether the log has a record.
+func (r recordIDs) take(id string) bool {
+	_, ok := r[id]
+	delete(r, id)
 	return ok
 }
 

@@ -24,22 +24,22 @@ func (d *toldDisk) Commit(c engine.Commit) error {
 // What the log has and was not made again goes on with the state, until it is made again, or cannot be any more.
 func TestToldAlertsAreKept(t *testing.T) {
 	disk := &toldDisk{}
-	first := &toldAlerts{Disk: disk, ids: map[string]struct{}{}}
+	first := &toldAlerts{Disk: disk, ids: recordIDs{}}
 	for _, id := range []string{"alert-b-1", "alert-a-1", "alert-a-2"} {
 		first.add(id)
 	}
-	if !first.has("alert-a-1") || first.has("alert-a-1") || first.has("alert-c-1") {
+	if !first.ids.take("alert-a-1") || first.ids.take("alert-a-1") || first.ids.take("alert-c-1") {
 		t.Error("a record is known once")
 	}
 	if err := first.Commit(engine.Commit{Blobs: map[string][]byte{"engine": {1}}}); err != nil {
 		t.Fatal(err)
 	}
-	next := &toldAlerts{Disk: disk, ids: map[string]struct{}{}, end: buffer.Pos{Segment: 2}}
+	next := &toldAlerts{Disk: disk, ids: recordIDs{}, end: buffer.Pos{Segment: 2}}
 	cursor, blobs, err := next.Load()
 	if err != nil || cursor != 7 || len(blobs) != 1 {
 		t.Fatalf("cursor %d, %d blobs, error %v", cursor, len(blobs), err)
 	}
-	if len(next.ids) != 2 || !next.has("alert-a-2") {
+	if len(next.ids) != 2 || !next.ids.take("alert-a-2") {
 		t.Errorf("kept: %v", next.ids)
 	}
 	now := time.Unix(0, 0)

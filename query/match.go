@@ -241,7 +241,7 @@ func anyText(f Field, test func(string) bool) func(*event.Event) bool {
 			return false
 		}
 	}
-	if get := hotText(f.ID); get != nil {
+	if get := TextOf(f.ID); get != nil {
 		return func(ev *event.Event) bool {
 			s := get(ev)
 			return s != "" && test(s)
@@ -277,50 +277,6 @@ func anyIn(list []string, test func(string) bool) bool {
 	return false
 }
 
-// hotText reads the fields that most questions and rules ask for; nil for the others, which Get reads.
-func hotText(id event.FieldID) func(*event.Event) string {
-	switch id {
-	case event.FieldEventAction:
-		return func(ev *event.Event) string { return ev.Action.String() }
-	case event.FieldEventOutcome:
-		return func(ev *event.Event) string {
-			if ev.Outcome == "" {
-				return string(event.Unknown)
-			}
-			return string(ev.Outcome)
-		}
-	case event.FieldEventKind:
-		return func(ev *event.Event) string {
-			if ev.Kind == "" {
-				return string(event.KindEvent)
-			}
-			return string(ev.Kind)
-		}
-	case event.FieldEventCategory:
-		return func(ev *event.Event) string {
-			if ev.Category != "" {
-				return ev.Category
-			}
-			return ev.Action.Info().Category
-		}
-	case event.FieldEventDataset:
-		return func(ev *event.Event) string { return ev.Dataset }
-	case event.FieldUserName:
-		return func(ev *event.Event) string { return ev.User.Name }
-	case event.FieldSourceIp:
-		return func(ev *event.Event) string { return ev.Source.IP }
-	case event.FieldHostName:
-		return func(ev *event.Event) string { return ev.Host.Name }
-	case event.FieldProcessName:
-		return func(ev *event.Event) string { return ev.Process.Name }
-	case event.FieldSourceGeoCountryIsoCode:
-		return func(ev *event.Event) string { return ev.Source.Geo.CountryISO }
-	case event.FieldMessage:
-		return func(ev *event.Event) string { return ev.Message }
-	}
-	return nil
-}
-
 func compileExists(f Field) func(*event.Event) bool {
 	id := f.ID
 	switch {
@@ -328,7 +284,7 @@ func compileExists(f Field) func(*event.Event) bool {
 		return anyText(f, func(string) bool { return true })
 	case id == event.FieldLabels:
 		return func(ev *event.Event) bool { return len(ev.Labels) > 0 }
-	case id == event.FieldEventType || hotText(id) != nil:
+	case id == event.FieldEventType || TextOf(id) != nil:
 		return anyText(f, func(string) bool { return true })
 	}
 	return func(ev *event.Event) bool { return ev.Get(id).Kind != event.None }

@@ -44,7 +44,7 @@ type parseOptions struct {
 }
 
 func parseLines(cmd *cobra.Command, o parseOptions, args []string) error {
-	load := agent.LoadOptions{Logger: logger(cmd), Year: o.year}
+	load := agent.LoadOptions{Logger: logger(cmd), Year: o.year, SkipRules: true}
 	if o.timezone != "" {
 		loc, err := time.LoadLocation(o.timezone)
 		if err != nil {

@@ -64,7 +64,7 @@ func ask(cmd *cobra.Command, o queryOptions, question string) error {
 	}
 	loc := time.Local
 	if o.store == "" {
-		c, err := loadConfig(cmd, o.config, agent.LoadOptions{Logger: logger(cmd)})
+		c, err := loadConfig(cmd, o.config, agent.LoadOptions{Logger: logger(cmd), SkipRules: true})
 		if err != nil {
 			return err
 		}

@@ -108,7 +108,7 @@ func decideCommand(verb, short string, decide func(dir, id, who string) error) *
 }
 
 func respondDir(cmd *cobra.Command, config string) (string, error) {
-	c, err := loadConfig(cmd, config, agent.LoadOptions{Logger: logger(cmd)})
+	c, err := loadConfig(cmd, config, agent.LoadOptions{Logger: logger(cmd), SkipRules: true})
 	if err != nil {
 		return "", err
 	}

@@ -55,7 +55,7 @@ func (o *ruleOptions) load(cmd *cobra.Command, tests bool) (*ruleSetup, error) {
 // loadYear is load with parsers that take times without a year for those of one.
 func (o *ruleOptions) loadYear(cmd *cobra.Command, tests bool, year int) (*ruleSetup, error) {
 	s := &ruleSetup{zone: time.UTC}
-	load := agent.LoadOptions{Logger: logger(cmd), Year: year}
+	load := agent.LoadOptions{Logger: logger(cmd), Year: year, RuleTests: tests}
 	if o.timezone != "" {
 		zone, err := time.LoadLocation(o.timezone)
 		if err != nil {
@@ -63,7 +63,13 @@ func (o *ruleOptions) loadYear(cmd *cobra.Command, tests bool, year int) (*ruleS
 		}
 		s.zone, load.Location = zone, zone
 	}
-	s.config = agent.ParseConfig("built-in", []byte("timezone = \"UTC\"\noutput \"file\" \"out\" { path = \"-\" }"), load)
+	if o.rules != "" {
+		own, err := readRules(o.rules)
+		if err != nil {
+			return nil, err
+		}
+		load.MoreRules = own
+	}
 	var sources []rules.Source
 	if o.config != "" {
 		var err error
@@ -72,22 +78,16 @@ func (o *ruleOptions) loadYear(cmd *cobra.Command, tests bool, year int) (*ruleS
 		}
 		s.zone = s.config.Location
 		if s.config.Rules != nil {
-			sources = s.config.Rules.Sources
+			s.set = s.config.Rules.Set
+			return s, nil
 		}
-	} else if o.library {
-		sources = agent.LibrarySources()
-	}
-	if o.rules != "" {
-		own, err := readRules(o.rules)
-		if err != nil {
-			return nil, err
+	} else {
+		s.config = agent.ParseConfig("built-in", []byte("timezone = \"UTC\"\noutput \"file\" \"out\" { path = \"-\" }"), load)
+		if o.library {
+			sources = agent.LibrarySources()
 		}
-		sources = append(sources, own...)
 	}
-	s.set = rules.Load(rules.LoadOptions{Zone: s.zone, Tests: tests}, sources...)
-	if s.config.Rules != nil {
-		s.config.Rules.Switch(s.set)
-	}
+	s.set = rules.Load(rules.LoadOptions{Zone: s.zone, Tests: tests}, append(sources, load.MoreRules...)...)
 	if err := s.set.Problems.Write(cmd.ErrOrStderr(), true); err != nil {
 		return nil, err
 	}

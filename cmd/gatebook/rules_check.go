@@ -76,7 +76,7 @@ func (o *ruleOptions) parsers(s *ruleSetup) func(year int) (*parsers.Set, error)
 		return nil
 	}
 	return func(year int) (*parsers.Set, error) {
-		c := agent.LoadConfig(o.config, agent.LoadOptions{Location: s.zone, Year: year})
+		c := agent.LoadConfig(o.config, agent.LoadOptions{Location: s.zone, Year: year, SkipRules: true})
 		return c.Parsers, c.Problems.Err()
 	}
 }

@@ -121,7 +121,7 @@ func (o *sessionOptions) view(cmd *cobra.Command) (*sessionView, error) {
 	}
 	v := &sessionView{sessionOptions: *o, at: event.TimeOf(now), location: time.Local, out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()}
 	if o.store == "" {
-		c, err := loadConfig(cmd, o.config, agent.LoadOptions{Logger: logger(cmd)})
+		c, err := loadConfig(cmd, o.config, agent.LoadOptions{Logger: logger(cmd), SkipRules: true})
 		if err != nil {
 			return nil, err
 		}

@@ -20,7 +20,7 @@ func fieldTerm(f query.Field) term {
 			return ""
 		})
 	}
-	if get := fieldText(f.ID); get != nil {
+	if get := query.TextOf(f.ID); get != nil {
 		return textTerm(f, get)
 	}
 	id := f.ID
@@ -90,55 +90,4 @@ func everyValue(f query.Field) func(s *scene, test func(string) bool) bool {
 		}
 		return false
 	}
-}
-
-// fieldText reads the fields of text that rules ask for most; nil for the others.
-func fieldText(id event.FieldID) func(*event.Event) string {
-	switch id {
-	case event.FieldEventAction:
-		return func(ev *event.Event) string { return ev.Action.String() }
-	case event.FieldEventOutcome:
-		return func(ev *event.Event) string {
-			if ev.Outcome == "" {
-				return string(event.Unknown)
-			}
-			return string(ev.Outcome)
-		}
-	case event.FieldEventKind:
-		return func(ev *event.Event) string {
-			if ev.Kind == "" {
-				return string(event.KindEvent)
-			}
-			return string(ev.Kind)
-		}
-	case event.FieldEventDataset:
-		return func(ev *event.Event) string { return ev.Dataset }
-	case event.FieldEventCode:
-		return func(ev *event.Event) string { return ev.Code }
-	case event.FieldUserName:
-		return func(ev *event.Event) string { return ev.User.Name }
-	case event.FieldGatebookUserKey:
-		return func(ev *event.Event) string { return ev.UserKey }
-	case event.FieldGatebookActorType:
-		return func(ev *event.Event) string { return ev.Actor }
-	case event.FieldGatebookSessionId:
-		return func(ev *event.Event) string { return ev.Session.ID }
-	case event.FieldSourceIp:
-		return func(ev *event.Event) string { return ev.Source.IP }
-	case event.FieldSourceGeoCountryIsoCode:
-		return func(ev *event.Event) string { return ev.Source.Geo.CountryISO }
-	case event.FieldSourceAsOrganizationName:
-		return func(ev *event.Event) string { return ev.Source.AS.Organization }
-	case event.FieldHostName:
-		return func(ev *event.Event) string { return ev.Host.Name }
-	case event.FieldProcessName:
-		return func(ev *event.Event) string { return ev.Process.Name }
-	case event.FieldUserAgentName:
-		return func(ev *event.Event) string { return ev.UserAgent.Name }
-	case event.FieldUserAgentOsName:
-		return func(ev *event.Event) string { return ev.UserAgent.OSName }
-	case event.FieldUserAgentOriginal:
-		return func(ev *event.Event) string { return ev.UserAgent.Original }
-	}
-	return nil
 }

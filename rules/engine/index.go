@@ -123,7 +123,7 @@ func (x *ruleIndex) candidates(ev *event.Event, buf []*program) []*program {
 
 // textOf reads a field of text that has one value.
 func textOf(id event.FieldID) func(*event.Event) string {
-	if get := fieldText(id); get != nil {
+	if get := query.TextOf(id); get != nil {
 		return get
 	}
 	return func(ev *event.Event) string { return ev.Get(id).Str }
