@@ -104,6 +104,9 @@ var (
 	descWaiting   = describe("output_waiting", "Items in the buffer that the output has not taken yet.", "output")
 	descPossible  = describe("output_possible_duplicates_total", "Items that may be there twice: sent again across a rollover with a key that may not read.", "output")
 	descCollision = describe("output_collisions_total", "Ids that somebody else had used; the items were sent again under a new id.", "output")
+	descSent      = describe("output_notifications_total", "Notifications or mails sent since the start or the last reload.", "output")
+	descFolded    = describe("output_notifications_folded_total", "Alerts told with another one of the same event, or in a digest.", "output")
+	descFallbacks = describe("output_notification_fallbacks_total", "Bodies of a template that were no JSON and were sent in the default form.", "output")
 	descHeld      = describe("output_problem", "1 while the output does not take what it gets.", "output")
 )
 
@@ -173,6 +176,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		if e, ok := outputs.Elastic(o.Output); ok {
 			counter(descPossible, float64(e.PossibleDuplicates), name)
 			counter(descCollision, float64(e.Collisions), name)
+		}
+		if n, ok := outputs.Notify(o.Output); ok {
+			counter(descSent, float64(n.Sent), name)
+			counter(descFolded, float64(n.Folded), name)
+			counter(descFallbacks, float64(n.Fallbacks), name)
 		}
 		gauge(descHeld, truth(f.State != outputs.StateOK), name)
 	}

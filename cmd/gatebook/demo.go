@@ -252,17 +252,16 @@ func (d *demo) open() (*store.Store, error) {
 	return store.Open(store.Options{Dir: d.store, ReadOnly: true})
 }
 
+// fromLines are events as lines made them; rules make the others.
+var fromLines = query.Compare{Field: query.Field{ID: event.FieldEventKind}, Value: query.Value{Kind: event.Str, Str: string(event.KindEvent)}}
+
 func (d *demo) count(ctx context.Context) (int64, error) {
 	s, err := d.open()
 	if err != nil {
 		return 0, err
 	}
 	defer s.Close()
-	lines, err := query.ParseSimple("event.kind=event", time.Now(), time.UTC)
-	if err != nil {
-		return 0, err
-	}
-	return s.Count(ctx, lines, store.QueryOptions{})
+	return s.Count(ctx, fromLines, store.QueryOptions{})
 }
 
 // showNew prints the records that are newer than since, oldest first, and returns the time of the newest.
@@ -300,11 +299,7 @@ func (d *demo) summary(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	lines, err := query.ParseSimple("event.kind=event", time.Now(), time.UTC)
-	if err != nil {
-		return err
-	}
-	all, err := s.Stats(ctx, lines)
+	all, err := s.Stats(ctx, fromLines)
 	if err != nil {
 		return err
 	}

@@ -411,9 +411,8 @@ func (e *Engine) RuleStats() []RuleStats {
 	return list
 }
 
-func (e *Engine) history() *history       { return e.memory }
-func (e *Engine) ids() *ids               { return e.names }
-func (e *Engine) lateness() time.Duration { return e.options.Lateness }
+func (e *Engine) history() *history { return e.memory }
+func (e *Engine) ids() *ids         { return e.names }
 
 func (e *Engine) historyUnreadable(err error) {
 	if e.stats.HistoryUnreadable++; e.stats.HistoryUnreadable == 1 {

@@ -37,9 +37,8 @@ func (s *stage) hit(_ *program, h *hit) {
 	s.hits = append(s.hits, hitText(h.grouping, h.key.text, h.time, h.id, h.evidence, h.count))
 }
 
-func (s *stage) history() *history       { return s.memory }
-func (s *stage) ids() *ids               { return s.names }
-func (s *stage) lateness() time.Duration { return 30 * time.Second }
+func (s *stage) history() *history { return s.memory }
+func (s *stage) ids() *ids         { return s.names }
 
 func (s *stage) id(n int) eventID { return s.names.own("e", uint64(n)) }
 

@@ -188,8 +188,6 @@ type host interface {
 	history() *history
 	// ids writes and orders event ids.
 	ids() *ids
-	// lateness is how long after its time an event may come.
-	lateness() time.Duration
 }
 
 // hit is one firing: of an event, or of a deadline.

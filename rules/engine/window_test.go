@@ -44,9 +44,8 @@ func (h *windowHost) hit(_ *program, one *hit) {
 		h.hits = append(h.hits, own)
 	}
 }
-func (h *windowHost) history() *history       { return h.memory }
-func (h *windowHost) ids() *ids               { return h.names }
-func (h *windowHost) lateness() time.Duration { return h.late }
+func (h *windowHost) history() *history { return h.memory }
+func (h *windowHost) ids() *ids         { return h.names }
 
 // windowProgram is a program made by hand: when is bit 0, the condition of count and ratio bit 1, slot 0 a text, slot 1 a number.
 func windowProgram(ordered bool, window time.Duration, fire condition, aggs ...aggregate) *program {
@@ -188,7 +187,7 @@ func stepWindow(t interface{ Fatal(...any) }, m *windowMachine, it *item, latest
 	} else {
 		m.take(it)
 	}
-	lateness := event.Time(m.host.lateness())
+	lateness := event.Time(m.host.(*windowHost).late)
 	*latest = max(*latest, it.time)
 	m.expire(*latest - 2*lateness)
 	if !anew {
