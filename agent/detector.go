@@ -15,6 +15,7 @@ import (
 	"github.com/gatebook/gatebook/buffer"
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/inputs"
+	"github.com/gatebook/gatebook/kibana"
 	"github.com/gatebook/gatebook/outputs"
 	"github.com/gatebook/gatebook/rules/engine"
 	"github.com/gatebook/gatebook/rules/state"
@@ -63,6 +64,7 @@ type detectorSettings struct {
 	snapshot        time.Duration
 	zone            string
 	fleet           bool
+	kibana          kibana.Link
 }
 
 type detectorFigures struct {
@@ -287,6 +289,8 @@ func (d *detector) alert(a *engine.Alert) {
 	fill := func(ev *event.Event) {
 		a.Fill(ev)
 		ev.Created = event.TimeOf(time.Now())
+		first, last := a.Span()
+		ev.Link = d.settings.kibana.Events(a.Evidence, first.Std(), last.Std())
 		if ev.Created-a.Last > event.Time(backfillAge) {
 			ev.Tag("backfill")
 		}
@@ -400,7 +404,7 @@ func (c *Config) hearsOthers() bool {
 
 func (c *Config) detectorSettings() detectorSettings {
 	return detectorSettings{state: c.Rules.State, heldMost: min(heldMost, c.Buffer.MaxBytes/8), lateness: c.Rules.Lateness, snapshot: c.Rules.Snapshot,
-		zone: c.Location.String(), fleet: c.hearsOthers()}
+		zone: c.Location.String(), fleet: c.hearsOthers(), kibana: c.Rules.Kibana}
 }
 
 // openAlerts opens the log of alerts where an output wants it.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatebook/gatebook/internal/conf"
+	"github.com/gatebook/gatebook/kibana"
 	"github.com/gatebook/gatebook/rules"
 	"github.com/gatebook/gatebook/rules/library"
 )
@@ -17,6 +18,7 @@ type RulesConfig struct {
 	State    int64
 	Lateness time.Duration
 	Snapshot time.Duration // between snapshots of the state
+	Kibana   kibana.Link   // of event.url of alerts
 }
 
 // decodeRules reads the block and the rule files that it names; nil where there is no block: then no rules run. What is wrong with the files is added to
@@ -36,6 +38,12 @@ func (c *Config) decodeRules(b *conf.Body, o LoadOptions) (problems conf.Diagnos
 		State:    k.Body.Size("state", 64<<20, 4<<20, 0),
 		Lateness: k.Body.Duration("lateness", 30*time.Second, time.Second, 24*time.Hour),
 		Snapshot: k.Body.Duration("snapshot", 30*time.Second, 50*time.Millisecond, time.Hour),
+	}
+	if address := k.Body.String("kibana", ""); address != "" {
+		var err error
+		if c.Rules.Kibana, err = kibana.NewLink(address); err != nil {
+			k.Body.Errorf("kibana", "%v", err)
+		}
 	}
 	withLibrary := k.Body.Bool("library", true)
 	patterns := k.Body.Strings("paths")

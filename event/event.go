@@ -52,6 +52,7 @@ type Event struct {
 	Dataset  string  // event.dataset and data_stream.dataset, "gatebook.<short name>"
 	Created  Time    // event.created: when we read it
 	Original string  // event.original: the line as it came
+	Link     string  // event.url: of an alert, where its evidence can be looked at
 	Start    Time    // event.start
 	End      Time    // event.end
 	Duration Long    // event.duration, nanoseconds

@@ -70,6 +70,7 @@ var Fields = []Field{
 	{Name: "event.duration", Type: Integer, Go: "Duration", Aliases: "duration", Meaning: "end less start, nanoseconds"},
 	{Name: "event.severity", Type: Integer, Go: "Severity", Aliases: "severity", Meaning: "of an alert: low 21, medium 47, high 73, critical 99"},
 	{Name: "event.risk_score", Type: Float32, Go: "Risk", Aliases: "risk", Meaning: "of an alert, 0 to 100"},
+	{Name: "event.url", Type: Keyword, Go: "Link", Meaning: "of an alert: where its evidence can be looked at (option kibana of the block rules)"},
 	{Name: "event.original", Type: Stored, Go: "Original", Meaning: "the line as it came, after redaction; stored, not indexed"},
 
 	{Name: "host.name", Type: Keyword, Go: "Host.Name", Column: true, Aliases: "host, machine", Meaning: "machine that logged"},
@@ -180,7 +181,7 @@ var Fields = []Field{
 	{Name: "error.stack_trace", Type: Keyword, Go: "Error.StackTrace", Search: true, Aliases: "stacktrace", Meaning: "stack trace"},
 
 	{Name: "rule.id", Type: Keyword, Go: "Rule.ID", Aliases: "rule", Meaning: "rule that made the alert"},
-	{Name: "rule.name", Type: Keyword, Go: "Rule.Name", Meaning: "its title"},
+	{Name: "rule.name", Type: Keyword, Go: "Rule.Name", Aliases: "rule name", Meaning: "its title without the particulars of one alert, which message has"},
 	{Name: "rule.description", Type: Keyword, Go: "Rule.Description", Meaning: "what it looks for"},
 	{Name: "rule.category", Type: Keyword, Go: "Rule.Category", Meaning: "group of rules"},
 	{Name: "rule.ruleset", Type: Keyword, Go: "Rule.Ruleset", Meaning: "library or site"},

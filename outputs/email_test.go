@@ -384,7 +384,7 @@ func TestEmailWithHostileTexts(t *testing.T) {
 	defer l.Close()
 	evil := func(e *event.Event) {
 		e.User.Name, e.Host.Name = hostile, hostile
-		e.Rule.Name, e.Rule.ID, e.Rule.Description, e.Alert.Summary, e.Alert.Runbook = hostile, hostile, hostile, hostile+"\r\n.\r\nMAIL FROM:<x@y>", hostile
+		e.Message, e.Rule.Name, e.Rule.ID, e.Rule.Description, e.Alert.Summary, e.Alert.Runbook = hostile, hostile, hostile, hostile, hostile+"\r\n.\r\nMAIL FROM:<x@y>", hostile
 	}
 	l.addAlerts(alert("1", "e1", hostile, evil), alert("2", "e2", hostile, evil, level(severityLow)))
 	once(t, l.reader("w"), out, fastOptions(params)) // the end of the log sends the digest too

@@ -41,6 +41,7 @@ type Notification struct {
 	Attack   []string      `json:"attack,omitempty"` // ids of techniques
 	Tags     []string      `json:"tags,omitempty"`
 	Runbook  string        `json:"runbook,omitempty"`
+	URL      string        `json:"url,omitempty"` // where the evidence of the first alert can be looked at
 
 	items []int // of the batch
 }
@@ -48,6 +49,7 @@ type Notification struct {
 // NotifiedRule is the rule of a notification.
 type NotifiedRule struct {
 	ID          string `json:"id"`
+	Name        string `json:"name,omitempty"` // the title without the particulars of one alert
 	Description string `json:"description,omitempty"`
 	Reference   string `json:"reference,omitempty"`
 }
@@ -77,6 +79,7 @@ const (
 	mostAlerts = 20
 	mostEvents = 20
 	mostTitle  = 300
+	mostURL    = 4000
 	mostText   = 2000
 	mostName   = 300
 )
@@ -220,8 +223,8 @@ func notificationID(ev *event.Event) string {
 
 func newNotification(id string, ev *event.Event) *Notification {
 	n := &Notification{
-		Version: 1, ID: id, State: ev.Alert.State, Title: cleanText(ev.Rule.Name, mostTitle),
-		Rule:     NotifiedRule{cleanText(ev.Rule.ID, mostName), cleanText(ev.Rule.Description, mostText), cleanText(ev.Rule.Reference, mostText)},
+		Version: 1, ID: id, State: ev.Alert.State, Title: cleanText(ev.Message, mostTitle), URL: cleanText(ev.Link, mostURL),
+		Rule:     NotifiedRule{cleanText(ev.Rule.ID, mostName), cleanText(ev.Rule.Name, mostTitle), cleanText(ev.Rule.Description, mostText), cleanText(ev.Rule.Reference, mostText)},
 		Severity: NotifiedLevel{severityName(ev.Severity.N), ev.Severity.N}, Risk: ev.Risk.F,
 		Time: timeText(ev.Time), Event: cleanText(ev.Alert.Event, mostName),
 		User: cleanText(ev.User.Name, mostName), UserKey: cleanText(ev.UserKey, mostName), Source: cleanText(ev.Source.IP, mostName),
@@ -244,7 +247,7 @@ func (n *Notification) add(ev *event.Event) {
 	}
 	a := ev.Alert
 	n.Alerts = append(n.Alerts, Notified{
-		ID: cleanText(a.ID, mostName), Title: cleanText(ev.Rule.Name, mostTitle), By: cleanText(a.By, mostName), Key: cleanText(a.Key, mostName),
+		ID: cleanText(a.ID, mostName), Title: cleanText(ev.Message, mostTitle), By: cleanText(a.By, mostName), Key: cleanText(a.Key, mostName),
 		Summary: cleanText(a.Summary, mostText), Revision: a.Revision.N, Count: a.Count.N,
 		First: timeText(ev.Start), Last: timeText(ev.End), Events: cleanList(a.Events),
 	})

@@ -28,11 +28,12 @@ func alert(id, trigger, key string, change ...func(*event.Event)) func(*event.Ev
 		e.Start, e.End = e.Time, e.Time
 		e.ID = "alert-" + id + "-1"
 		e.DocID = e.ID
-		e.Message = "5 failed logins"
+		e.Message = "5 failed logins for " + key
+		e.Link = "https://kibana.example.com/app/discover#/?_a=(index:gatebook-events)"
 		e.Severity, e.Risk = event.LongOf(severityHigh), event.Float{F: 73, Valid: true}
 		e.User.Name, e.UserKey, e.Source.IP, e.Host.Name = "bob", "example/bob", "203.0.113.9", "host1"
 		r := e.NeedRule()
-		r.ID, r.Name, r.Description = "auth.bruteforce", "5 failed logins for "+key, "many failed logins"
+		r.ID, r.Name, r.Description = "auth.bruteforce", "Many failed logins for an address", "many failed logins"
 		a := e.NeedAlert()
 		a.ID, a.State, a.Key, a.By, a.Event, a.Summary, a.Mode = id, "open", key, "source.ip", trigger, "5 failed logins; source.ip = "+key, "alert"
 		a.Revision, a.Count, a.Events = event.LongOf(1), event.LongOf(5), []string{trigger}

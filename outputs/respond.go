@@ -228,7 +228,7 @@ const (
 func (r *Responder) asked(ctx context.Context, ev *event.Event, ask string) error {
 	name, ttl, auto := parseAsk(ask)
 	q := &respondRequest{
-		Action: cleanText(name, 64), Rule: cleanText(ev.Rule.ID, mostName), Title: cleanText(ev.Rule.Name, mostTitle), Alert: cleanText(ev.Alert.ID, mostName),
+		Action: cleanText(name, 64), Rule: cleanText(ev.Rule.ID, mostName), Title: cleanText(ev.Message, mostTitle), Alert: cleanText(ev.Alert.ID, mostName),
 		Created: r.now().UTC(),
 	}
 	a := r.actions[name]

@@ -360,7 +360,7 @@ func TestWebhookTemplates(t *testing.T) {
 	out, params := p.output(t, `body = "{\"state\": {{json .State}}, \"title\": \"{{slice .Title 0 2}}\", \"alerts\": {{json .Alerts}} }"`, Env{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	l := openLog(t, t.TempDir(), epochA)
 	defer l.Close()
-	l.addAlerts(alert("1", "e1", "a"), alert("2", "e2", "b", func(e *event.Event) { e.Rule.Name = `"""""""` }), alert("3", "e3", "c", func(e *event.Event) { e.Rule.Name = "x" }))
+	l.addAlerts(alert("1", "e1", "a"), alert("2", "e2", "b", func(e *event.Event) { e.Message = `"""""""` }), alert("3", "e3", "c", func(e *event.Event) { e.Message = "x" }))
 	once(t, l.reader("w"), out, fastOptions(params))
 	got := p.pages()
 	if len(got) != 3 || got[0].Version != 0 || got[0].Title != "5 " || got[1].Version != 1 || got[1].Title != `"""""""` || got[2].Version != 1 {

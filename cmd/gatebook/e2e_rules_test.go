@@ -21,10 +21,11 @@ type alertRecord struct {
 	Event struct {
 		ID, Kind, Start string
 	}
-	Rule  struct{ ID, Name string }
-	User  struct{ Name string }
-	Tags  []string
-	Agent struct{ Name string }
+	Message string
+	Rule    struct{ ID, Name string }
+	User    struct{ Name string }
+	Tags    []string
+	Agent   struct{ Name string }
 
 	Gatebook struct {
 		Alert struct {
@@ -330,8 +331,8 @@ func TestRulesReload(t *testing.T) {
 	list := readAlerts(t, out, nil)
 	expectOnce(t, list)
 	for _, r := range list {
-		if r.Rule.ID == "test.counted" && (r.Rule.Name != "after: 5 failures of bob" || len(r.Gatebook.Alert.Events) != 5) {
-			t.Errorf("title %q, %d events", r.Rule.Name, len(r.Gatebook.Alert.Events))
+		if r.Rule.ID == "test.counted" && (r.Message != "after: 5 failures of bob" || len(r.Gatebook.Alert.Events) != 5) {
+			t.Errorf("title %q, %d events", r.Message, len(r.Gatebook.Alert.Events))
 		}
 	}
 	if n := countAlerts(list, "test.eve", ""); n != 2 {

@@ -22,7 +22,7 @@ const (
 // managedBy marks what is ours; templateVersion is raised with every change of what Setup installs.
 const (
 	managedBy       = "gatebook"
-	templateVersion = 3
+	templateVersion = 4
 )
 
 // Setup installs the ingest pipeline, the component template and the index template, where they are missing or older than

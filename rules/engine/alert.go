@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/rules"
@@ -135,6 +136,22 @@ func (a *Alert) summary() string {
 	return b.String()
 }
 
+// linkMargin is added to both ends of Span: a source's clock may be off, and late events count.
+const linkMargin = event.Time(time.Hour)
+
+// Span is the time that the evidence is of, with some margin.
+func (a *Alert) Span() (first, last event.Time) {
+	r := a.Rule
+	before := r.Window
+	if r.Sequence != nil {
+		before = max(before, r.Sequence.Within)
+	}
+	if r.Session != nil {
+		before = max(before, r.Session.Idle)
+	}
+	return a.First - event.Time(before) - linkMargin, a.Last + linkMargin
+}
+
 // Fill makes the alert an event.
 func (a *Alert) Fill(ev *event.Event) {
 	r := a.Rule
@@ -149,7 +166,7 @@ func (a *Alert) Fill(ev *event.Event) {
 		ev.Tag(tag)
 	}
 	rule := ev.NeedRule()
-	rule.ID, rule.Name, rule.Description, rule.Ruleset = r.ID, a.Title, r.Description, ruleset(r)
+	rule.ID, rule.Name, rule.Description, rule.Ruleset, rule.Version = r.ID, r.Name(), r.Description, ruleset(r), r.Meaning
 	if len(r.References) > 0 {
 		rule.Reference = r.References[0]
 	}
