@@ -103,6 +103,7 @@ var (
 	descSkipped   = describe("output_skipped_total", "Items skipped by max_lag or drop-oldest.", "output")
 	descWaiting   = describe("output_waiting", "Items in the buffer that the output has not taken yet.", "output")
 	descPossible  = describe("output_possible_duplicates_total", "Items that may be there twice: sent again across a rollover with a key that may not read.", "output")
+	descLookups   = describe("output_lookups_total", "Ids looked up because their items may have been written already, once for each backing index asked.", "output")
 	descCollision = describe("output_collisions_total", "Ids that somebody else had used; the items were sent again under a new id.", "output")
 	descSent      = describe("output_notifications_total", "Notifications or mails sent since the start or the last reload.", "output")
 	descFolded    = describe("output_notifications_folded_total", "Alerts told with another one of the same event, or in a digest.", "output")
@@ -175,6 +176,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(descRetried, float64(f.Retried), name)
 		if e, ok := outputs.Elastic(o.Output); ok {
 			counter(descPossible, float64(e.PossibleDuplicates), name)
+			counter(descLookups, float64(e.Lookups), name)
 			counter(descCollision, float64(e.Collisions), name)
 		}
 		if n, ok := outputs.Notify(o.Output); ok {
