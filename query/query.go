@@ -1,11 +1,13 @@
 // Package query is the one expression tree that a question and a rule's condition become, with its front ends and back ends.
 //
 //	field=value ...  -> ParseSimple \                / Compile -> func(*event.Event) bool
-//	HCL expression   -> FromHCL      > Expr (tree) --
-//	                                                 \ SQL     -> where, args for the embedded store
+//	HCL expression   -> FromHCL      > Expr (tree) -- SQL     -> where, args for the embedded store
+//	                                                 \ DSL     -> query of Elasticsearch and OpenSearch, JSON
+//	                                                  \ KQL    -> Kibana query language, text
 //
-// What it promises: all back ends answer alike on the same events (a test in package store compares them on random trees and
-// events), and what a front end does not understand is an error that points at the word, never a guess.
+// What it promises: all back ends answer alike on the same events (tests compare them on random trees and events: Compile and SQL in package
+// store, DSL and KQL against real servers in outputs/elastic), and what a front end does not understand is an error that points at the word,
+// never a guess. So is what a back end cannot say: DSL and KQL name the part, and what the index does not hold is listed at DSL.
 //
 // How values compare: a missing field makes every comparison false except != (true); == null asks for absence; "not" has two
 // values; a field with several values matches == if any does and != if none does; user names and e-mail addresses ignore case,
