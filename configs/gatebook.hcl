@@ -134,6 +134,7 @@ rules {
   # alert   = ["auth.impossible_travel"] # out of the shadow in which it ships for its first 14 days
   # state    = "64MiB" # most memory for windows and sequences
   # lateness = "30s"   # how much later than others of its source a line may come and still be seen in its turn
+  # kibana   = "https://kibana.example.com/s/security" # event.url of alerts, and their notifications, lead there to the evidence
   # snapshot = "30s"   # how often the state is made durable; what comes after it is read again after a crash
 }
 

@@ -110,7 +110,7 @@ headers = { Authorization = "Bearer x", X-Team = "soc" }`, Env{Version: "9"})
 	if k := strings.Join(n.Keys(), "; "); k != "source.ip = bob; source.ip = 203.0.113.9" {
 		t.Errorf("keys %s", k)
 	}
-	if n.Title != "5 failed logins for bob" || n.Rule.ID != "auth.bruteforce" || n.Severity != (NotifiedLevel{"high", 73}) || n.User != "bob" || n.Event != "e1" || n.Source != "203.0.113.9" {
+	if n.Title != "5 failed logins for bob" || n.Rule.Name != "Many failed logins for an address" || n.URL != "https://kibana.example.com/app/discover#/?_a=(index:gatebook-events)" || n.Rule.ID != "auth.bruteforce" || n.Severity != (NotifiedLevel{"high", 73}) || n.User != "bob" || n.Event != "e1" || n.Source != "203.0.113.9" {
 		t.Errorf("notification %s", n.body)
 	}
 	h := n.header
