@@ -45,6 +45,54 @@ func TestReaderCloseAndOpenAgain(t *testing.T) {
 	wantSeqs(t, drain(t, r), []uint64{first + 3, first + 4, first + 5})
 }
 
+// What a reader never handed out nobody has sent, however far ahead its lease went: after a reload, or a stop in good order, only
+// what was under way is in doubt, and what was so before.
+func TestCloseGivesTheLeaseBack(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		disk := fsx.NewMem()
+		l := mustOpen(t, testOptions(disk))
+		r := mustReader(t, l, "out", ReaderOptions{Required: true})
+		again := func() {
+			t.Helper()
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if restart {
+				if err := l.Close(); err != nil {
+					t.Fatal(err)
+				}
+				l = mustOpen(t, testOptions(disk))
+			}
+			r = mustReader(t, l, "out", ReaderOptions{Required: true})
+		}
+		first := put(t, l, 2, 10)
+		put(t, l, 2, 10)
+		if err := l.Sync(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Lease(first + 1000); err != nil {
+			t.Fatal(err)
+		}
+		b, ok, err := r.TryNext() // handed out, never settled
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		b.Release()
+		for range 2 { // the second time nothing was handed out in between
+			again()
+			for i, want := range []bool{true, true, false, false} {
+				if got := r.Unknown(first + uint64(i)); got != want {
+					t.Errorf("restart %v: item %d unknown: %v", restart, i, got)
+				}
+			}
+		}
+		wantSeqs(t, drain(t, r), []uint64{first, first + 1, first + 2, first + 3})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A reader that settles by place, long after it released the blocks, goes on behind them.
 func TestSettleAtPlace(t *testing.T) {
 	l := mustOpen(t, testOptions(fsx.NewMem()))
