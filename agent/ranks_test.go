@@ -29,6 +29,7 @@ var ranks = map[string][]string{
 	"enrich/demogeo":                 {},
 	"query":                          {"event", "internal/conf"},
 	"query/sessions":                 {"event"},
+	"query/querytest":                {"query", "event", "internal/conf"},
 	"inputs":                         {"inputs/tail", "event", "internal/conf"},
 	"store":                          {"event", "query", "internal/conf"},
 	"rules":                          {"event", "query", "internal/conf"},

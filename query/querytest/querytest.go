@@ -1,0 +1,140 @@
+// Package querytest draws random events and random trees of questions about them, for the tests that hold the back ends of package query against
+// each other: the values are few and awkward, so that trees find something and letter case, quotes, wildcards and forms of addresses matter.
+package querytest
+
+import (
+	"fmt"
+
+	"pgregory.net/rapid"
+
+	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/query"
+)
+
+var words = []string{"a", "b", "A", "root", "Root", "ROOT", "Ägir", "ägir", "bob@example.com", "BOB@Example.com", "a'b", `a"b\`, "100%", "_", "x y", ""}
+var ips = []string{"203.0.113.7", "203.0.113.9", "198.51.100.1", "2001:db8::1", "2001:DB8:0::1", "::ffff:203.0.113.7", "10.0.0.1"}
+
+// Fields are those that a question may name; some stand there several times, to be drawn more often.
+var Fields = func() (list []query.Field) {
+	for _, name := range event.FieldNames() {
+		if f, err := query.FieldNamed(name); err == nil {
+			list = append(list, f)
+		}
+	}
+	for _, key := range []string{"one", "two"} {
+		f, _ := query.FieldNamed("labels." + key)
+		list = append(list, f, f, f)
+	}
+	for _, name := range []string{"user.name", "source.ip", "event.action", "event.outcome", "tags", "event.severity", "event.start", "@timestamp", "related.ip", "event.dataset"} {
+		f, _ := query.FieldNamed(name) // more often
+		list = append(list, f, f, f, f)
+	}
+	return list
+}()
+
+// Event draws an event of up to a dozen fields.
+func Event(t *rapid.T) *event.Event {
+	e := &event.Event{Time: event.Time(1763800000_000000000 + rapid.Int64Range(0, 5).Draw(t, "ms")*1_000_000 + rapid.Int64Range(0, 1).Draw(t, "ns"))}
+	for range rapid.IntRange(0, 12).Draw(t, "fields") {
+		f := rapid.SampledFrom(Fields).Draw(t, "field")
+		if f.Key != "" {
+			e.Label(f.Key, rapid.SampledFrom(words).Draw(t, "label"))
+			continue
+		}
+		_ = e.Set(f.ID, Text(t, f)) // a value that does not fit is refused
+	}
+	return e
+}
+
+// Text draws a text that is a value of the field.
+func Text(t *rapid.T, f query.Field) string {
+	switch event.Fields[f.ID].Type {
+	case event.Integer:
+		return fmt.Sprint(rapid.Int64Range(-2, 3).Draw(t, "n"))
+	case event.Float32:
+		return fmt.Sprint(float64(rapid.Int64Range(-2, 3).Draw(t, "n")) / 2)
+	case event.DateTime:
+		return event.Time(1763800000_000000000 + rapid.Int64Range(0, 3).Draw(t, "ms")*1_000_000 + rapid.Int64Range(0, 1).Draw(t, "ns")).String()
+	case event.Boolean:
+		return rapid.SampledFrom([]string{"true", "false"}).Draw(t, "bool")
+	case event.IP:
+		return rapid.SampledFrom(ips).Draw(t, "ip")
+	case event.Place:
+		return `{"lat":1.5,"lon":2}`
+	case event.Flattened:
+		if f.Key == "" {
+			return `{"a":"b"}`
+		}
+	}
+	switch f.ID {
+	case event.FieldEventAction:
+		return rapid.SampledFrom([]string{"login", "logout", "user-create"}).Draw(t, "action")
+	case event.FieldEventOutcome:
+		return rapid.SampledFrom([]string{"success", "failure", "unknown"}).Draw(t, "outcome")
+	case event.FieldEventKind:
+		return rapid.SampledFrom([]string{"event", "alert"}).Draw(t, "kind")
+	case event.FieldEventDataset:
+		return rapid.SampledFrom([]string{"gatebook.linux.auth", "gatebook.raw"}).Draw(t, "dataset")
+	}
+	return rapid.SampledFrom(words).Draw(t, "word")
+}
+
+// Expr draws a tree; depth bounds it.
+func Expr(t *rapid.T, depth int) query.Expr {
+	if depth > 0 && rapid.IntRange(0, 2).Draw(t, "node") > 0 {
+		var parts []query.Expr
+		for range rapid.IntRange(0, 3).Draw(t, "parts") {
+			parts = append(parts, Expr(t, depth-1))
+		}
+		switch rapid.IntRange(0, 2).Draw(t, "kind") {
+		case 0:
+			return query.And{Of: parts}
+		case 1:
+			return query.Or{Of: parts}
+		}
+		return query.Not{Of: Expr(t, depth-1)}
+	}
+	f := rapid.SampledFrom(Fields).Draw(t, "field")
+	typ := event.Fields[f.ID].Type
+	isText := f.Key != "" || typ == event.Keyword || typ == event.Text
+	if isText && rapid.IntRange(0, 4).Draw(t, "lower") == 0 {
+		f.Fold = true
+	}
+	exists := query.Exists{Field: f}
+	switch rapid.IntRange(0, 5).Draw(t, "leaf") {
+	case 0:
+		return exists
+	case 1:
+		e, err := query.NewText(f, query.How(rapid.IntRange(0, 3).Draw(t, "how")), rapid.SampledFrom([]string{"a", "ro", "O", "", "ä", "%", "t$", "g"}).Draw(t, "text"))
+		if err != nil {
+			return exists
+		}
+		return e
+	case 2:
+		e, err := query.NewCIDR(f, []string{rapid.SampledFrom([]string{"203.0.113.0/29", "2001:db8::/32", "0.0.0.0/0", "::ffff:203.0.113.7"}).Draw(t, "net"), "10.0.0.1"})
+		if err != nil {
+			return exists
+		}
+		return e
+	case 3:
+		in := query.In{Field: f}
+		for range rapid.IntRange(0, 3).Draw(t, "values") {
+			if v, err := query.ValueFor(f, Text(t, f), nil); err == nil {
+				in.Values = append(in.Values, v)
+			}
+		}
+		if !isText && typ != event.IP {
+			return exists
+		}
+		return in
+	}
+	v, err := query.ValueFor(f, Text(t, f), nil)
+	if err != nil {
+		return exists
+	}
+	e, err := query.NewCompare(f, query.Op(rapid.IntRange(0, 5).Draw(t, "op")), v)
+	if err != nil {
+		return exists
+	}
+	return e
+}
