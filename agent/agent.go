@@ -41,6 +41,7 @@ type Agent struct {
 	buffer  *buffer.Log
 	id      string
 	epoch   string
+	started time.Time
 	reloads chan *Config
 	sockets *inputs.Sockets
 
@@ -58,7 +59,7 @@ const drainTimeout = 5 * time.Second
 
 // Open takes the data_dir and opens the log, repairing what the last stop left torn.
 func Open(c *Config, o Options) (*Agent, error) {
-	a := &Agent{options: o, log: o.Logger, config: c, epoch: randomHex(), reloads: make(chan *Config), sockets: inputs.NewSockets()}
+	a := &Agent{options: o, log: o.Logger, config: c, epoch: randomHex(), started: time.Now(), reloads: make(chan *Config), sockets: inputs.NewSockets()}
 	var err error
 	if a.dir, err = openDataDir(c.DataDir); err != nil {
 		return nil, err

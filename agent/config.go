@@ -31,8 +31,9 @@ type Config struct {
 	Outputs   []OutputConfig
 	Parsers   *parsers.Set
 	Enrichers *enrich.Chain
-	Rules     *RulesConfig // nil: no rules run
-	Metrics   string       // address to listen on; empty for none
+	Rules     *RulesConfig  // nil: no rules run
+	Metrics   string        // address to listen on; empty for none
+	Health    time.Duration // between records of how this Gatebook does; 0 for none
 	Problems  conf.Diagnostics
 }
 
@@ -117,6 +118,9 @@ func decode(f *conf.File, o LoadOptions) *Config {
 	c.Location = b.Location("timezone", time.Local)
 	c.Name = b.String("agent_name", hostname())
 	c.Original = b.Bool("original", true)
+	if c.Health = b.Duration("health", 5*time.Minute, 0, 24*time.Hour); c.Health != 0 && c.Health < time.Second {
+		b.Errorf("health", "want at least a second, or 0 for no records of health")
+	}
 	c.decodeBuffer(b)
 	if o.Location != nil {
 		c.Location = o.Location

@@ -192,6 +192,7 @@ func (g *generation) run() {
 	})
 	g.helpers.Go(func() { g.appendTold(helpers) })
 	g.helpers.Go(func() { g.prune(helpers) })
+	g.helpers.Go(func() { g.recordHealth(helpers) })
 	for _, o := range g.outputs {
 		g.runOutputs.Go(func() {
 			err := outputs.Run(out, o.reader, o.Output, outputs.Options{

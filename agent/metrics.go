@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gatebook/gatebook/inputs"
-	"github.com/gatebook/gatebook/inputs/tail"
 	"github.com/gatebook/gatebook/outputs"
 )
 
@@ -48,17 +47,7 @@ func (a *Agent) serveMetrics() (stop func(), err error) {
 
 // health answers 200 while every output takes what it gets and the log takes what it is given, else 503 with the reasons.
 func (a *Agent) health(w http.ResponseWriter, _ *http.Request) {
-	var troubles []string
-	if s := a.buffer.Stats(); s.Full != "" {
-		troubles = append(troubles, "buffer is full: "+s.Full)
-	}
-	if g := a.running(); g != nil {
-		for _, o := range g.outputs {
-			if f := o.stats.Figures(); f.State != outputs.StateOK {
-				troubles = append(troubles, fmt.Sprintf("output %q: %s", o.label, f.State))
-			}
-		}
-	}
+	troubles := a.troubles()
 	if len(troubles) == 0 {
 		fmt.Fprintln(w, "ok")
 		return
@@ -152,15 +141,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		if m, ok := in.(inputs.Measured); ok {
 			measured(ch, g.config.Inputs[i].Label, m)
 		}
-		if f, ok := in.(interface{ Files() []tail.FileStats }); ok {
-			lag, failing := int64(0), 0
-			files := f.Files()
-			for _, s := range files {
-				lag += s.Lag
-				if s.Err != "" {
-					failing++
-				}
-			}
+		if files, ok := filesOf(in); ok {
+			lag, failing := behind(files)
 			label := g.config.Inputs[i].Label
 			gauge(descLag, float64(lag), label)
 			gauge(descFiles, float64(len(files)), label)

@@ -8,6 +8,7 @@ data_dir  = "/var/lib/gatebook" # buffer, store, positions, dead letters
 namespace = "default"           # data streams are logs-gatebook.<dataset>-<namespace>
 # timezone = "Europe/Berlin"    # of times that carry no zone; default: this machine's
 # agent_name = "web01"          # agent.name; default: this machine's host name
+# health = "5m"                 # how often a record of how this Gatebook does is made (dataset agent); 0 for none
 # original = true               # keep each line as it came in event.original (after redaction)
 
 # --- what to read -------------------------------------------------------------------------------------

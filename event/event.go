@@ -112,6 +112,7 @@ type Event struct {
 	Notification  *Notification
 	Alert         *Alert
 	DeadLetter    *DeadLetter
+	Health        *Health
 
 	rare rare
 }
@@ -270,6 +271,16 @@ type Alert struct {
 type DeadLetter struct {
 	Output, Stream, ID, Reason, Type string
 	Status                           Long
+}
+
+// Health is gatebook.health: how a Gatebook itself does.
+type Health struct {
+	Status                              string
+	Problems                            []string
+	Uptime                              Long
+	Lines, Events, ParseFailures        Long
+	Delivered, DeadLetters              Long
+	Waiting, Unread, Buffer, BufferMost Long
 }
 
 // Label adds an attribute. A key is folded to the characters that may stand in a field name.

@@ -267,6 +267,18 @@ var Fields = []Field{
 	{Name: "gatebook.deadletter.type", Type: Keyword, Go: "DeadLetter.Type", Meaning: "kind of refusal"},
 	{Name: "gatebook.deadletter.reason", Type: Keyword, Go: "DeadLetter.Reason", Meaning: "refusal in the output's words"},
 	{Name: "gatebook.deadletter.status", Type: Integer, Go: "DeadLetter.Status", Meaning: "HTTP status of the refusal"},
+	{Name: "gatebook.health.status", Type: Keyword, Go: "Health.Status", Aliases: "health", Meaning: "ok, or degraded: gatebook.health.problems says why"},
+	{Name: "gatebook.health.problems", Type: Keyword, Go: "Health.Problems", Array: true, Meaning: "what is wrong with the Gatebook, as /healthz says it"},
+	{Name: "gatebook.health.uptime", Type: Integer, Go: "Health.Uptime", Meaning: "seconds since its start"},
+	{Name: "gatebook.health.lines", Type: Integer, Go: "Health.Lines", Meaning: "lines read since the last record of health"},
+	{Name: "gatebook.health.events", Type: Integer, Go: "Health.Events", Meaning: "events appended to the buffer since then"},
+	{Name: "gatebook.health.parse_failures", Type: Integer, Go: "Health.ParseFailures", Meaning: "lines that no parser knew since then"},
+	{Name: "gatebook.health.delivered", Type: Integer, Go: "Health.Delivered", Meaning: "items that outputs took since then, all outputs together"},
+	{Name: "gatebook.health.dead_letters", Type: Integer, Go: "Health.DeadLetters", Meaning: "items that outputs refused for good since then"},
+	{Name: "gatebook.health.waiting", Type: Integer, Go: "Health.Waiting", Meaning: "items that the output furthest behind has not taken yet"},
+	{Name: "gatebook.health.unread_bytes", Type: Integer, Go: "Health.Unread", Meaning: "bytes of files not read yet"},
+	{Name: "gatebook.health.buffer_bytes", Type: Integer, Go: "Health.Buffer", Meaning: "bytes of the buffer on disk"},
+	{Name: "gatebook.health.buffer_max_bytes", Type: Integer, Go: "Health.BufferMost", Meaning: "most bytes that the buffer may take"},
 }
 
 // TableHash changes whenever a field, its number or its type does.

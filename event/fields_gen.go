@@ -219,10 +219,22 @@ const (
 	FieldGatebookDeadletterType          FieldID = 210 // gatebook.deadletter.type
 	FieldGatebookDeadletterReason        FieldID = 211 // gatebook.deadletter.reason
 	FieldGatebookDeadletterStatus        FieldID = 212 // gatebook.deadletter.status
+	FieldGatebookHealthStatus            FieldID = 213 // gatebook.health.status
+	FieldGatebookHealthProblems          FieldID = 214 // gatebook.health.problems
+	FieldGatebookHealthUptime            FieldID = 215 // gatebook.health.uptime
+	FieldGatebookHealthLines             FieldID = 216 // gatebook.health.lines
+	FieldGatebookHealthEvents            FieldID = 217 // gatebook.health.events
+	FieldGatebookHealthParseFailures     FieldID = 218 // gatebook.health.parse_failures
+	FieldGatebookHealthDelivered         FieldID = 219 // gatebook.health.delivered
+	FieldGatebookHealthDeadLetters       FieldID = 220 // gatebook.health.dead_letters
+	FieldGatebookHealthWaiting           FieldID = 221 // gatebook.health.waiting
+	FieldGatebookHealthUnreadBytes       FieldID = 222 // gatebook.health.unread_bytes
+	FieldGatebookHealthBufferBytes       FieldID = 223 // gatebook.health.buffer_bytes
+	FieldGatebookHealthBufferMaxBytes    FieldID = 224 // gatebook.health.buffer_max_bytes
 )
 
 // FieldCount is the number of fields.
-const FieldCount = 213
+const FieldCount = 225
 
 // rare holds the groups that few events have, so that an Event never allocates them.
 type rare struct {
@@ -246,6 +258,7 @@ type rare struct {
 	Notification  Notification
 	Alert         Alert
 	DeadLetter    DeadLetter
+	Health        Health
 }
 
 // NeedAgent returns the group, empty on first use since Reset.
@@ -408,6 +421,14 @@ func (e *Event) NeedDeadLetter() *DeadLetter {
 	return e.DeadLetter
 }
 
+// NeedHealth returns the group, empty on first use since Reset.
+func (e *Event) NeedHealth() *Health {
+	if e.Health == nil {
+		e.Health = &e.rare.Health
+	}
+	return e.Health
+}
+
 // Reset makes the event empty and keeps the memory of its lists.
 func (e *Event) Reset() {
 	if g := e.Agent; g != nil {
@@ -489,6 +510,10 @@ func (e *Event) Reset() {
 	if g := e.DeadLetter; g != nil {
 		*g = DeadLetter{}
 		e.DeadLetter = nil
+	}
+	if g := e.Health; g != nil {
+		*g = Health{Problems: g.Problems[:0]}
+		e.Health = nil
 	}
 	e.Time = 0
 	e.Message = ""
@@ -1559,6 +1584,49 @@ func (w *Encoder) appendGatebook(dst []byte, e *Event) []byte {
 			dst = append(dst, ',')
 		}
 	}
+	if e.Health != nil {
+		if e.Health.Status != "" || len(e.Health.Problems) > 0 || e.Health.Uptime.Valid || e.Health.Lines.Valid || e.Health.Events.Valid || e.Health.ParseFailures.Valid || e.Health.Delivered.Valid || e.Health.DeadLetters.Valid || e.Health.Waiting.Valid || e.Health.Unread.Valid || e.Health.Buffer.Valid || e.Health.BufferMost.Valid {
+			dst = append(dst, `"health":{`...)
+			if e.Health.Status != "" {
+				dst = w.appendString(dst, FieldGatebookHealthStatus, `"status":"`, e.Health.Status)
+			}
+			if len(e.Health.Problems) > 0 {
+				dst = w.appendStrings(append(dst, `"problems":`...), FieldGatebookHealthProblems, e.Health.Problems)
+			}
+			if e.Health.Uptime.Valid {
+				dst = w.appendLong(append(dst, `"uptime":`...), FieldGatebookHealthUptime, e.Health.Uptime.N)
+			}
+			if e.Health.Lines.Valid {
+				dst = w.appendLong(append(dst, `"lines":`...), FieldGatebookHealthLines, e.Health.Lines.N)
+			}
+			if e.Health.Events.Valid {
+				dst = w.appendLong(append(dst, `"events":`...), FieldGatebookHealthEvents, e.Health.Events.N)
+			}
+			if e.Health.ParseFailures.Valid {
+				dst = w.appendLong(append(dst, `"parse_failures":`...), FieldGatebookHealthParseFailures, e.Health.ParseFailures.N)
+			}
+			if e.Health.Delivered.Valid {
+				dst = w.appendLong(append(dst, `"delivered":`...), FieldGatebookHealthDelivered, e.Health.Delivered.N)
+			}
+			if e.Health.DeadLetters.Valid {
+				dst = w.appendLong(append(dst, `"dead_letters":`...), FieldGatebookHealthDeadLetters, e.Health.DeadLetters.N)
+			}
+			if e.Health.Waiting.Valid {
+				dst = w.appendLong(append(dst, `"waiting":`...), FieldGatebookHealthWaiting, e.Health.Waiting.N)
+			}
+			if e.Health.Unread.Valid {
+				dst = w.appendLong(append(dst, `"unread_bytes":`...), FieldGatebookHealthUnreadBytes, e.Health.Unread.N)
+			}
+			if e.Health.Buffer.Valid {
+				dst = w.appendLong(append(dst, `"buffer_bytes":`...), FieldGatebookHealthBufferBytes, e.Health.Buffer.N)
+			}
+			if e.Health.BufferMost.Valid {
+				dst = w.appendLong(append(dst, `"buffer_max_bytes":`...), FieldGatebookHealthBufferMaxBytes, e.Health.BufferMost.N)
+			}
+			dst[len(dst)-1] = '}'
+			dst = append(dst, ',')
+		}
+	}
 	if len(dst) == open4 {
 		dst = dst[:open4-12]
 	} else {
@@ -2395,6 +2463,54 @@ func (e *Event) Get(id FieldID) Value {
 		if e.DeadLetter != nil && e.DeadLetter.Status.Valid {
 			return Value{Kind: Int, Int: e.DeadLetter.Status.N}
 		}
+	case FieldGatebookHealthStatus:
+		if e.Health != nil && e.Health.Status != "" {
+			return Value{Kind: Str, Str: e.Health.Status}
+		}
+	case FieldGatebookHealthProblems:
+		if e.Health != nil && len(e.Health.Problems) > 0 {
+			return Value{Kind: List, List: e.Health.Problems}
+		}
+	case FieldGatebookHealthUptime:
+		if e.Health != nil && e.Health.Uptime.Valid {
+			return Value{Kind: Int, Int: e.Health.Uptime.N}
+		}
+	case FieldGatebookHealthLines:
+		if e.Health != nil && e.Health.Lines.Valid {
+			return Value{Kind: Int, Int: e.Health.Lines.N}
+		}
+	case FieldGatebookHealthEvents:
+		if e.Health != nil && e.Health.Events.Valid {
+			return Value{Kind: Int, Int: e.Health.Events.N}
+		}
+	case FieldGatebookHealthParseFailures:
+		if e.Health != nil && e.Health.ParseFailures.Valid {
+			return Value{Kind: Int, Int: e.Health.ParseFailures.N}
+		}
+	case FieldGatebookHealthDelivered:
+		if e.Health != nil && e.Health.Delivered.Valid {
+			return Value{Kind: Int, Int: e.Health.Delivered.N}
+		}
+	case FieldGatebookHealthDeadLetters:
+		if e.Health != nil && e.Health.DeadLetters.Valid {
+			return Value{Kind: Int, Int: e.Health.DeadLetters.N}
+		}
+	case FieldGatebookHealthWaiting:
+		if e.Health != nil && e.Health.Waiting.Valid {
+			return Value{Kind: Int, Int: e.Health.Waiting.N}
+		}
+	case FieldGatebookHealthUnreadBytes:
+		if e.Health != nil && e.Health.Unread.Valid {
+			return Value{Kind: Int, Int: e.Health.Unread.N}
+		}
+	case FieldGatebookHealthBufferBytes:
+		if e.Health != nil && e.Health.Buffer.Valid {
+			return Value{Kind: Int, Int: e.Health.Buffer.N}
+		}
+	case FieldGatebookHealthBufferMaxBytes:
+		if e.Health != nil && e.Health.BufferMost.Valid {
+			return Value{Kind: Int, Int: e.Health.BufferMost.N}
+		}
 	}
 	return Value{}
 }
@@ -2971,6 +3087,70 @@ func (e *Event) Set(id FieldID, text string) error {
 			return badValue(FieldGatebookDeadletterStatus, text)
 		}
 		e.NeedDeadLetter().Status = LongOf(n)
+	case FieldGatebookHealthStatus:
+		e.NeedHealth().Status = text
+	case FieldGatebookHealthProblems:
+		e.NeedHealth().Problems = append(e.NeedHealth().Problems, text)
+	case FieldGatebookHealthUptime:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return badValue(FieldGatebookHealthUptime, text)
+		}
+		e.NeedHealth().Uptime = LongOf(n)
+	case FieldGatebookHealthLines:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return badValue(FieldGatebookHealthLines, text)
+		}
+		e.NeedHealth().Lines = LongOf(n)
+	case FieldGatebookHealthEvents:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return badValue(FieldGatebookHealthEvents, text)
+		}
+		e.NeedHealth().Events = LongOf(n)
+	case FieldGatebookHealthParseFailures:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return badValue(FieldGatebookHealthParseFailures, text)
+		}
+		e.NeedHealth().ParseFailures = LongOf(n)
+	case FieldGatebookHealthDelivered:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return badValue(FieldGatebookHealthDelivered, text)
+		}
+		e.NeedHealth().Delivered = LongOf(n)
+	case FieldGatebookHealthDeadLetters:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return badValue(FieldGatebookHealthDeadLetters, text)
+		}
+		e.NeedHealth().DeadLetters = LongOf(n)
+	case FieldGatebookHealthWaiting:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return badValue(FieldGatebookHealthWaiting, text)
+		}
+		e.NeedHealth().Waiting = LongOf(n)
+	case FieldGatebookHealthUnreadBytes:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return badValue(FieldGatebookHealthUnreadBytes, text)
+		}
+		e.NeedHealth().Unread = LongOf(n)
+	case FieldGatebookHealthBufferBytes:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return badValue(FieldGatebookHealthBufferBytes, text)
+		}
+		e.NeedHealth().Buffer = LongOf(n)
+	case FieldGatebookHealthBufferMaxBytes:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return badValue(FieldGatebookHealthBufferMaxBytes, text)
+		}
+		e.NeedHealth().BufferMost = LongOf(n)
 	default:
 		return unknownField(id)
 	}

@@ -296,8 +296,8 @@ func ownField(id event.FieldID) (problem, remedy string) {
 	case name == "event.dataset":
 		return "the block has an attribute for it", "write dataset = ..."
 	case strings.HasPrefix(name, "rule."), strings.HasPrefix(name, "threat."), strings.HasPrefix(name, "gatebook.alert."),
-		strings.HasPrefix(name, "gatebook.deadletter."), name == "event.risk_score":
-		return "only rules and outputs set this field", fmt.Sprintf(`"labels.%s" takes the source's own`, event.LabelKey(name))
+		strings.HasPrefix(name, "gatebook.deadletter."), strings.HasPrefix(name, "gatebook.health."), name == "event.risk_score":
+		return "only Gatebook itself sets this field", fmt.Sprintf(`"labels.%s" takes the source's own`, event.LabelKey(name))
 	}
 	return "", ""
 }
