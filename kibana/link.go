@@ -5,6 +5,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/gatebook/gatebook/event"
+	"github.com/gatebook/gatebook/query"
 )
 
 // EventsView is the id of the data view of all events.
@@ -37,23 +40,17 @@ func (l Link) Events(ids []string, from, to time.Time) string {
 	if len(ids) > mostLinked {
 		ids = ids[len(ids)-mostLinked:]
 	}
-	var q strings.Builder
-	q.WriteString("event.id : (")
-	for i, id := range ids {
-		if i > 0 {
-			q.WriteString(" or ")
-		}
-		q.WriteString(quote(id))
+	any := query.In{Field: query.Field{ID: event.FieldEventId}}
+	for _, id := range ids {
+		any.Values = append(any.Values, query.Value{Kind: event.Str, Str: id})
 	}
-	q.WriteString(")")
+	kql, err := query.KQL(any, query.KQLOptions{})
+	if err != nil { // there is no id that could not be asked for
+		return ""
+	}
 	at := func(t time.Time) string { return rison(t.UTC().Format("2006-01-02T15:04:05.000Z")) }
 	return l.base + "/app/discover#/?_g=(time:(from:" + at(from) + ",to:" + at(to) + "))" +
-		"&_a=(dataSource:(dataViewId:" + EventsView + ",type:dataView),index:" + EventsView + ",query:(language:kuery,query:" + rison(q.String()) + "))"
-}
-
-// quote writes a text as the Kibana query language has it.
-func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
+		"&_a=(dataSource:(dataViewId:" + EventsView + ",type:dataView),index:" + EventsView + ",query:(language:kuery,query:" + rison(kql) + "))"
 }
 
 // rison writes a text as the states in Kibana's addresses have it, escaped for the address.

@@ -22,7 +22,7 @@ func TestLink(t *testing.T) {
 		t.Errorf("leads to %s", got)
 	}
 	want := `/?_g=(time:(from:'2026-11-18T02:00:00.000Z',to:'2026-11-18T03:00:00.000Z'))` +
-		`&_a=(dataSource:(dataViewId:gatebook-events,type:dataView),index:gatebook-events,query:(language:kuery,query:'event.id : ("7a-1" or "it!'s \"x\"\\!!")'))`
+		`&_a=(dataSource:(dataViewId:gatebook-events,type:dataView),index:gatebook-events,query:(language:kuery,query:'event.id : "7a-1" or event.id : "it!'s \"x\"\\!!"'))`
 	if u.Fragment != want {
 		t.Errorf("state\n%s\nwant\n%s", u.Fragment, want)
 	}
