@@ -4,6 +4,7 @@ package querytest
 
 import (
 	"fmt"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -60,7 +61,7 @@ func Text(t *rapid.T, f query.Field) string {
 	case event.IP:
 		return rapid.SampledFrom(ips).Draw(t, "ip")
 	case event.Place:
-		return `{"lat":1.5,"lon":2}`
+		return rapid.SampledFrom([]string{`{"lat":1.5,"lon":2}`, `{"lat":-33.25,"lon":151.75}`, `{"lat":89,"lon":-179.5}`, `{"lat":1.75,"lon":2}`}).Draw(t, "place")
 	case event.Flattened:
 		if f.Key == "" {
 			return `{"a":"b"}`
@@ -137,4 +138,48 @@ func Expr(t *rapid.T, depth int) query.Expr {
 		return exists
 	}
 	return e
+}
+
+// Aggregate draws an aggregate that every back end can answer.
+func Aggregate(t *rapid.T) query.Aggregate {
+	a := query.Aggregate{}
+	if rapid.Bool().Draw(t, "filtered") {
+		a.Where = Expr(t, 1)
+	}
+	if rapid.IntRange(0, 3).Draw(t, "bounded") == 0 {
+		a.From = event.Time(1763800000_001000000).Std()
+		a.To = event.Time(1763800000_004000000).Std()
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "levels") {
+		b := query.Bucket{Field: rapid.SampledFrom(Fields).Draw(t, "by"), Size: rapid.IntRange(0, 4).Draw(t, "size")}
+		switch b.Field.Type() {
+		case event.Flattened, event.Stored:
+			continue
+		case event.Place:
+			b.Kind, b.Zoom = query.Tiles, rapid.IntRange(0, 20).Draw(t, "zoom")
+		case event.DateTime:
+			b.Kind, b.Every = query.Dates, time.Duration(rapid.IntRange(1, 3).Draw(t, "every"))*time.Millisecond
+		}
+		a.By = append(a.By, b)
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "figures") {
+		f := query.Figure{Field: rapid.SampledFrom(Fields).Draw(t, "of")}
+		if rapid.IntRange(0, 2).Draw(t, "some") == 0 {
+			f.Where = Expr(t, 1)
+		}
+		most := 0
+		switch f.Field.Type() {
+		case event.Flattened, event.Stored, event.Place:
+		case event.Integer, event.Float32:
+			most = 4
+		default:
+			most = 1
+		}
+		f.Kind = query.FigureKind(rapid.IntRange(0, most).Draw(t, "kind"))
+		if f.Field.Type() == event.DateTime && rapid.Bool().Draw(t, "most") {
+			f.Kind = query.Max
+		}
+		a.Figures = append(a.Figures, f)
+	}
+	return a
 }
