@@ -2,9 +2,12 @@ package outputs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/gatebook/gatebook/buffer"
 	"github.com/gatebook/gatebook/event"
@@ -25,38 +28,44 @@ type request struct {
 func (o *elasticOutput) Write(ctx context.Context, b *Batch) error {
 	r := o.scratch.Get().(*request)
 	defer o.scratch.Put(r)
-	there, unsure, err := o.lookup(ctx, b)
+	looked, unsure, err := o.lookup(ctx, b)
 	if err != nil {
 		return requestError(err)
 	}
-	n, err := o.build(r, b, there)
+	n, err := o.build(r, b, looked)
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		return nil
-	}
-	if err := o.client.Bulk(ctx, r.parts, n, &r.answer); err != nil {
-		return requestError(err)
-	}
-	if unsure {
-		if err := o.countPossible(r, b); err != nil {
-			return err
+	r.answer.Failed = r.answer.Failed[:0]
+	if n > 0 {
+		if err := o.client.Bulk(ctx, r.parts, n, &r.answer); err != nil {
+			return requestError(err)
+		}
+		if unsure {
+			if err := o.countPossible(r, b); err != nil {
+				return err
+			}
+		}
+		for _, run := range r.answer.Runs {
+			o.state.answered(run.Index)
 		}
 	}
-	for _, run := range r.answer.Runs {
-		o.state.answered(run.Index)
+	if err := o.judge(r, b, looked); err != nil {
+		return err
 	}
-	if len(r.answer.Failed) == 0 {
-		o.state.done(b)
-		return nil
-	}
-	return o.judge(r, b)
+	o.state.done(b)
+	return nil
+}
+
+// found is what a look-up says of an item that is not to be sent: it is there already, or an index where it may be does not answer.
+type found struct {
+	there  bool
+	silent string // this index
 }
 
 // lookup asks for the items that an earlier attempt may have written, in the indices that answered since: after a rollover
 // the server would take the same id once more. unsure says that it could not ask.
-func (o *elasticOutput) lookup(ctx context.Context, b *Batch) (there map[int]bool, unsure bool, err error) {
+func (o *elasticOutput) lookup(ctx context.Context, b *Batch) (looked map[int]found, unsure bool, err error) {
 	var (
 		refs  []elastic.Ref
 		which []int
@@ -89,7 +98,7 @@ func (o *elasticOutput) lookup(ctx context.Context, b *Batch) (there map[int]boo
 	if o.denied.Load() {
 		return nil, true, nil
 	}
-	found, err := o.client.Lookup(ctx, refs)
+	said, err := o.client.Lookup(ctx, refs)
 	var re *elastic.RequestError
 	if errors.As(err, &re) && re.Status == http.StatusForbidden {
 		if !o.denied.Swap(true) {
@@ -102,22 +111,29 @@ func (o *elasticOutput) lookup(ctx context.Context, b *Batch) (there map[int]boo
 		return nil, false, err
 	}
 	o.lookups.Add(int64(len(refs)))
-	for i, yes := range found {
-		if yes {
-			if there == nil {
-				there = map[int]bool{}
-			}
-			there[which[i]] = true
+	for i, p := range said {
+		if p == elastic.Absent {
+			continue
 		}
+		if looked == nil {
+			looked = map[int]found{}
+		}
+		f := looked[which[i]]
+		if p == elastic.Present {
+			f.there = true
+		} else {
+			f.silent = refs[i].Index
+		}
+		looked[which[i]] = f
 	}
-	return there, false, nil
+	return looked, false, nil
 }
 
 // build fills the parts of the request and says of how many items it is.
-func (o *elasticOutput) build(r *request, b *Batch, there map[int]bool) (int, error) {
+func (o *elasticOutput) build(r *request, b *Batch, looked map[int]found) (int, error) {
 	clear(r.parts)
 	r.parts, r.raw, r.sent = r.parts[:0], r.raw[:0], nil
-	if len(there) == 0 && !o.state.renames(b) {
+	if len(looked) == 0 && !o.state.renames(b) {
 		for k := range b.Parts {
 			p := &b.Parts[k]
 			if p.Codec == buffer.Gzip && o.gzip {
@@ -141,7 +157,7 @@ func (o *elasticOutput) build(r *request, b *Batch, there map[int]bool) (int, er
 			return 0, err
 		}
 		for i := range p.Ends {
-			if !there[n] {
+			if _, not := looked[n]; !not {
 				item := p.Item(items, i)
 				if id := IDOf(item); o.state.id(p.Seq(i), id) != string(id) {
 					r.raw = renamed(r.raw, item, id, o.state.id(p.Seq(i), id))
@@ -204,7 +220,7 @@ func (o *elasticOutput) countPossible(r *request, b *Batch) error {
 }
 
 // judge says what is to become of the items that were not created.
-func (o *elasticOutput) judge(r *request, b *Batch) error {
+func (o *elasticOutput) judge(r *request, b *Batch, looked map[int]found) error {
 	e := &PartialError{}
 	for i := range r.answer.Failed {
 		f := &r.answer.Failed[i]
@@ -231,11 +247,28 @@ func (o *elasticOutput) judge(r *request, b *Batch) error {
 		}
 		e.Items = append(e.Items, ie)
 	}
+	for index, f := range looked {
+		if f.there {
+			continue
+		}
+		p, at := b.At(index)
+		items, err := p.Items()
+		if err != nil {
+			return err
+		}
+		item := p.Item(items, at)
+		e.Items = append(e.Items, ItemError{Index: index, Verdict: Again, Unknown: true, Stream: string(StreamOf(item)), ID: string(IDOf(item)),
+			Status: http.StatusServiceUnavailable, Type: "no_shard_available_action_exception", Reason: "index " + f.silent + " has no active shard" + whyNoShard})
+	}
 	if len(e.Items) == 0 {
 		return nil
 	}
+	slices.SortFunc(e.Items, func(a, b ItemError) int { return cmp.Compare(a.Index, b.Index) })
 	return e
 }
+
+// whyNoShard says where to look; nobody has to act if the cluster is about to mend it.
+const whyNoShard = "; GET _cluster/allocation/explain tells why"
 
 // verdict judges an item by its status and error type.
 func verdict(e *ItemError) {
@@ -244,6 +277,10 @@ func verdict(e *ItemError) {
 		e.Verdict = Again
 	case s >= 500:
 		e.Verdict, e.Unknown = Again, true
+		if e.Type == "unavailable_shards_exception" {
+			e.Reason, _, _ = strings.Cut(e.Reason, ", request: [") // what comes then is the record
+			e.Reason += whyNoShard
+		}
 	case s == http.StatusUnauthorized || s == http.StatusForbidden && e.Type != "cluster_block_exception":
 		e.Verdict, e.Remedy = Again, "give the key or user the privileges auto_configure and create_doc on this stream"
 	case s == http.StatusNotFound:

@@ -37,6 +37,8 @@ type fakeES struct {
 	denyRead  bool
 	maxBody   int
 	status    map[string]int // path to status
+	red       string         // the write index of this stream has no active shard
+	redGets   int            // look-ups there
 }
 
 type fakeStream struct {
@@ -136,6 +138,10 @@ func (f *fakeES) bulk(w http.ResponseWriter, body []byte) {
 			continue
 		}
 		errs = true
+		if a.Create.Index == f.red {
+			fmt.Fprintf(&out, `{"create":{"_index":%[1]q,"status":503,"error":{"type":"unavailable_shards_exception","reason":"[%[1]s][0] primary shard is not active Timeout: [30s], request: [BulkShardRequest [[%[1]s][0]] containing [index {[x][1], source[{\"message\":\"secret\"}]}]]"}}}`, index)
+			continue
+		}
 		fmt.Fprintf(&out, `{"create":{"_index":%q,"status":%d,"error":{"type":"type_%d","reason":"reason \"of\" %d","caused_by":{"type":"inner","reason":"why"}}}}`, index, status, status, status)
 	}
 	answer := fmt.Appendf(nil, `{"errors":%v,"items":[%s]}`, errs, out.String())
@@ -157,6 +163,9 @@ func (f *fakeES) create(stream, id string, doc []byte) (string, int) {
 		f.streams[stream] = s
 	}
 	index := s.writeIndex(stream)
+	if stream == f.red {
+		return index, 503
+	}
 	if f.item != nil {
 		if status := f.item(stream, id, doc); status != 0 {
 			return index, status
@@ -192,6 +201,11 @@ func (f *fakeES) mget(w http.ResponseWriter, body []byte) {
 	}
 	var out []string
 	for _, d := range q.Docs {
+		if s := f.streams[f.red]; s != nil && d.Index == s.writeIndex(f.red) {
+			f.redGets++
+			out = append(out, fmt.Sprintf(`{"_index":%q,"_id":%q,"error":{"type":"no_shard_available_action_exception","reason":"No shard available"}}`, d.Index, d.ID))
+			continue
+		}
 		found := false
 		for _, s := range f.streams {
 			_, ok := s.indices[d.Index][d.ID]

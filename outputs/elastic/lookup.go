@@ -12,12 +12,22 @@ import (
 // Ref names a document in a backing index.
 type Ref struct{ Index, ID string }
 
+// Presence says of a document whether it is there.
+type Presence uint8
+
+// What a look-up finds.
+const (
+	Absent  Presence = iota // or its index is not there
+	Present                 // refreshed or not
+	Unsaid                  // its index does not answer at present: no shard of it is active
+)
+
 // maxLookup is how many ids one look-up asks for.
 const maxLookup = 1000
 
-// Lookup tells of each document whether it is there, refreshed or not. A missing index means that the document is not.
-func (c *Client) Lookup(ctx context.Context, refs []Ref) ([]bool, error) {
-	found := make([]bool, 0, len(refs))
+// Lookup tells of each document whether it is there. Indices that do not answer keep nothing from the others.
+func (c *Client) Lookup(ctx context.Context, refs []Ref) ([]Presence, error) {
+	found := make([]Presence, 0, len(refs))
 	for len(refs) > 0 {
 		n := min(len(refs), maxLookup)
 		var err error
@@ -29,7 +39,7 @@ func (c *Client) Lookup(ctx context.Context, refs []Ref) ([]bool, error) {
 	return found, nil
 }
 
-func (c *Client) lookup(ctx context.Context, refs []Ref, found []bool) ([]bool, error) {
+func (c *Client) lookup(ctx context.Context, refs []Ref, found []Presence) ([]Presence, error) {
 	body := append([]byte(nil), `{"docs":[`...)
 	for i, r := range refs {
 		if i > 0 {
@@ -46,14 +56,18 @@ func (c *Client) lookup(ctx context.Context, refs []Ref, found []bool) ([]bool, 
 	var failed error
 	gjson.GetBytes(answer, "docs").ForEach(func(_, d gjson.Result) bool {
 		n++
-		found = append(found, d.Get("found").Bool())
+		p := Absent
+		if d.Get("found").Bool() {
+			p = Present
+		}
 		switch t := d.Get("error.type").String(); t {
 		case "", "index_not_found_exception":
 		case "security_exception":
 			failed = &RequestError{Host: "elasticsearch", Status: 403, Type: t}
 		default:
-			failed = &RequestError{Host: "elasticsearch", Status: 503, Type: t}
+			p = Unsaid
 		}
+		found = append(found, p)
 		return failed == nil
 	})
 	if failed == nil && n != len(refs) {
