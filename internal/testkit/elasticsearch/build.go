@@ -3,36 +3,23 @@ package elasticsearch
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// recipes holds what a server is built from: one folder per server.
-//
-//go:embed es/pom.xml es/src/TestShim.java os/pom.xml os/src/OsNode.java
-var recipes embed.FS
-
-// extraModules are what flavor Full takes over from the SonarQube archive.
-var extraModules = []string{
-	"aggregations", "analysis-common", "counted-keyword", "dot-prefix-validation", "health-shards-availability",
-	"ingest-common", "lang-painless", "logsdb", "parent-join", "reindex", "rest-root", "x-pack-kql", "x-pack-redact",
-}
-
 const shimDescriptor = `name=testshim
 description=test endpoints for _data_stream and _ilm
 version=1
 elasticsearch.version=%s
-java.version=17
+java.version=%d
 classname=gatebook.TestShim
 extended.plugins=x-pack-core
 has.native.controller=false
@@ -50,48 +37,20 @@ func CacheDir() (string, error) {
 	return filepath.Join(d, "gatebook-testkit"), nil
 }
 
-// javaHome returns the JDK's folder.
-func javaHome() (string, error) {
-	for _, tool := range []string{"java", "javac", "jar"} {
-		if h := os.Getenv("JAVA_HOME"); h != "" {
-			if _, err := os.Stat(filepath.Join(h, "bin", tool)); err == nil {
-				continue
-			}
-		}
-		if _, err := exec.LookPath(tool); err != nil {
-			return "", fmt.Errorf("find %s: %w", tool, ErrMissing)
-		}
-	}
-	if h := os.Getenv("JAVA_HOME"); h != "" {
-		return h, nil
-	}
-	p, err := exec.LookPath("javac")
-	if err != nil {
-		return "", fmt.Errorf("find javac: %w", ErrMissing)
-	}
-	if p, err = filepath.EvalSymlinks(p); err != nil {
-		return "", fmt.Errorf("find the JDK: %w", err)
-	}
-	return filepath.Dir(filepath.Dir(p)), nil
-}
-
 // build returns the folder of a ready server, making it first where it is not there. Processes that ask at the same time
 // wait for the one that builds.
-func build(ctx context.Context, flavor Flavor, jdk string) (string, error) {
-	recipe := "es"
-	if flavor == OpenSearch {
-		recipe = "os"
-	}
+func build(ctx context.Context, opts *Options, jdk string) (string, error) {
+	r := opts.recipe()
 	cache, err := CacheDir()
 	if err != nil {
 		return "", err
 	}
-	sum, err := recipeHash(recipe)
+	name, err := r.name()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, recipe+"-"+sum)
-	home := filepath.Join(dir, "home-"+string(flavor))
+	dir := filepath.Join(cache, name)
+	home := filepath.Join(dir, "home-"+string(opts.Flavor))
 	ready := filepath.Join(home, ".ready")
 	if _, err := os.Stat(ready); err == nil {
 		return home, nil
@@ -114,19 +73,19 @@ func build(ctx context.Context, flavor Flavor, jdk string) (string, error) {
 		return "", fmt.Errorf("clear %s: %w", home, err)
 	}
 	work := filepath.Join(dir, "work")
-	if err := unpack(recipe, work); err != nil {
+	if err := unpack(r.folder, work); err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(work)
-	if err := maven(ctx, work, flavor == Full); err != nil {
+	if err := maven(ctx, work, r.properties, opts.Flavor == Full); err != nil {
 		return "", err
 	}
-	b := builder{ctx: ctx, jdk: jdk, work: work, target: filepath.Join(work, "target")}
+	b := builder{ctx: ctx, recipe: r, jdk: jdk, work: work, target: filepath.Join(work, "target")}
 	var made string
-	if flavor == OpenSearch {
+	if opts.Flavor == OpenSearch {
 		made, err = b.openSearch()
 	} else {
-		made, err = b.elasticsearch(flavor == Full)
+		made, err = b.elasticsearch(opts.Flavor == Full)
 	}
 	if err != nil {
 		return "", err
@@ -138,21 +97,6 @@ func build(ctx context.Context, flavor Flavor, jdk string) (string, error) {
 		return "", fmt.Errorf("install server: %w", err)
 	}
 	return home, os.WriteFile(ready, nil, 0o644)
-}
-
-func recipeHash(recipe string) (string, error) {
-	h := sha256.New()
-	err := fs.WalkDir(recipes, recipe, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := recipes.ReadFile(p)
-		fmt.Fprintf(h, "%s %d\n", p, len(b))
-		h.Write(b)
-		return err
-	})
-	fmt.Fprint(h, extraModules, shimDescriptor)
-	return hex.EncodeToString(h.Sum(nil)[:6]), err
 }
 
 func lockFile(path string) (unlock func(), err error) {
@@ -174,11 +118,11 @@ func lockFile(path string) (unlock func(), err error) {
 }
 
 // unpack writes the embedded recipe into an empty folder.
-func unpack(recipe, dir string) error {
+func unpack(folder, dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("clear %s: %w", dir, err)
 	}
-	sub, err := fs.Sub(recipes, recipe)
+	sub, err := fs.Sub(files, folder)
 	if err == nil {
 		err = os.CopyFS(dir, sub)
 	}
@@ -190,8 +134,11 @@ func unpack(recipe, dir string) error {
 
 // maven fetches and unpacks the artifacts; offline first, so that a filled local repository needs no network.
 // -llr: an artifact is taken from the local repository whichever repository id it came from.
-func maven(ctx context.Context, dir string, full bool) error {
+func maven(ctx context.Context, dir string, properties []string, full bool) error {
 	args := []string{"-B", "-q", "generate-resources"}
+	for _, p := range properties {
+		args = append(args, "-D"+p)
+	}
 	if full {
 		args = append([]string{"-Pfull"}, args...)
 	}
@@ -221,6 +168,7 @@ func lastLines(b []byte, n int) []byte {
 
 type builder struct {
 	ctx               context.Context // of one build call, which this value does not outlive
+	recipe            recipe
 	jdk, work, target string
 }
 
@@ -244,16 +192,14 @@ func (b builder) elasticsearch(full bool) (string, error) {
 		}
 	}
 	cp := base + "/lib/*:" + base + "/modules/x-pack-core/*"
-	err = command(b.ctx, b.work, filepath.Join(b.jdk, "bin", "javac"), "-nowarn", "-Xlint:none", "-proc:none", "--release", "17",
-		"-cp", cp, "-d", classes, "src/TestShim.java")
-	if err != nil {
+	if err := b.compile(cp, classes); err != nil {
 		return "", err
 	}
 	err = command(b.ctx, b.work, filepath.Join(b.jdk, "bin", "jar"), "cf", filepath.Join(plugin, "testshim.jar"), "-C", classes, ".")
 	if err != nil {
 		return "", err
 	}
-	desc := fmt.Appendf(nil, shimDescriptor, version)
+	desc := fmt.Appendf(nil, shimDescriptor, version, b.recipe.minJDK)
 	return base, os.WriteFile(filepath.Join(plugin, "plugin-descriptor.properties"), desc, 0o644)
 }
 
@@ -263,7 +209,7 @@ func (b builder) addModules(base, version string) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range extraModules {
+	for _, m := range b.recipe.modules {
 		desc, err := os.ReadFile(filepath.Join(from, m, "plugin-descriptor.properties"))
 		if err != nil {
 			return fmt.Errorf("add module %s: %w", m, err)
@@ -287,8 +233,13 @@ func (b builder) openSearch() (string, error) {
 	if err := os.Rename(filepath.Join(b.target, "lib"), filepath.Join(home, "lib")); err != nil {
 		return "", fmt.Errorf("build launcher: %w", err)
 	}
-	return home, command(b.ctx, b.work, filepath.Join(b.jdk, "bin", "javac"), "-nowarn", "-proc:none",
-		"-cp", filepath.Join(home, "lib")+"/*", "-d", filepath.Join(home, "classes"), "src/OsNode.java")
+	return home, b.compile(filepath.Join(home, "lib")+"/*", filepath.Join(home, "classes"))
+}
+
+// compile compiles the recipe's sources into a folder.
+func (b builder) compile(classPath, dir string) error {
+	args := []string{"-nowarn", "-Xlint:none", "-proc:none", "--release", strconv.Itoa(b.recipe.minJDK), "-cp", classPath, "-d", dir}
+	return command(b.ctx, b.work, filepath.Join(b.jdk, "bin", "javac"), append(args, b.recipe.sources...)...)
 }
 
 func only(pattern string) (string, error) {

@@ -22,6 +22,7 @@ package elasticsearch
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -40,6 +41,7 @@ const (
 // Options of a node. The zero value is a Min node without security on a free port with a data folder of its own.
 type Options struct {
 	Flavor    Flavor        // default Min
+	Version   int           // major version: 8 (the default) or 9 of Elasticsearch, 2 (the default) or 3 of OpenSearch
 	Security  bool          // https and users: "elastic" with Password; see Node.CAFile, Node.ClientCertFiles. Not for OpenSearch.
 	Password  string        // of user elastic; default "testkit-secret"
 	ExtraYAML string        // further lines of elasticsearch.yml (or opensearch.yml); must not repeat a key
@@ -66,6 +68,16 @@ func (o *Options) setDefaults() error {
 	case Min, Full, OpenSearch:
 	default:
 		return fmt.Errorf("start elasticsearch: unknown flavor %q", o.Flavor)
+	}
+	versions := []int{8, 9}
+	if o.Flavor == OpenSearch {
+		versions = []int{2, 3}
+	}
+	if o.Version == 0 {
+		o.Version = versions[0]
+	}
+	if !slices.Contains(versions, o.Version) {
+		return fmt.Errorf("start %s: there is no version %d, only %v", o.Flavor, o.Version, versions)
 	}
 	if o.Flavor == OpenSearch && o.Security {
 		return errors.New("start opensearch: security is not available")

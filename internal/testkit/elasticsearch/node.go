@@ -37,11 +37,12 @@ func Start(ctx context.Context, opts Options) (*Node, error) {
 	if err := opts.setDefaults(); err != nil {
 		return nil, err
 	}
-	jdk, err := javaHome()
+	r := opts.recipe()
+	jdk, err := findJDK(r.minJDK, r.maxJDK)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", opts.Flavor, err)
+		return nil, fmt.Errorf("start %s %d: %w", opts.Flavor, opts.Version, err)
 	}
-	home, err := build(ctx, opts.Flavor, jdk)
+	home, err := build(ctx, &opts, jdk)
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", opts.Flavor, err)
 	}
@@ -281,7 +282,10 @@ func (n *Node) launchOpenSearch(ctx context.Context) (int, error) {
 	data := n.opts.DataDir
 	args := []string{"-c", script, "sh", n.LogFile(), filepath.Join(n.jdk, "bin", "java"),
 		"-Xms" + n.opts.Heap, "-Xmx" + n.opts.Heap, "-XX:+UseG1GC", "-Djava.io.tmpdir=" + filepath.Join(data, "tmp"),
-		"-Dfile.encoding=UTF-8", "-Dlog4j2.disable.jmx=true", "-Djava.security.manager=allow"}
+		"-Dfile.encoding=UTF-8", "-Dlog4j2.disable.jmx=true"}
+	if n.opts.Version == 2 {
+		args = append(args, "-Djava.security.manager=allow")
+	}
 	args = append(args, strings.Fields(n.opts.JavaOpts)...)
 	args = append(args, "-cp", n.home+"/classes:"+n.home+"/lib/*", "OsNode", data)
 	cmd := exec.CommandContext(ctx, "sh", args...)

@@ -74,7 +74,7 @@ func (n *Node) writeConfig() error {
 	fmt.Fprintf(&y, "network.host: 127.0.0.1\nhttp.port: %d\ntransport.port: 0\ndiscovery.type: single-node\n", n.opts.Port)
 	y.WriteString("cluster.routing.allocation.disk.threshold_enabled: false\n")
 	if n.opts.Flavor == OpenSearch {
-		if n.opts.ProductHeader {
+		if n.opts.ProductHeader && n.opts.Version == 2 { // OpenSearch 3 does not know the setting
 			y.WriteString("compatibility.override_main_response_version: true\n")
 		}
 		fmt.Fprintln(&y, n.opts.ExtraYAML)

@@ -2,14 +2,10 @@ package gatebook;
 
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
-import java.util.function.Predicate;
-import java.util.function.Supplier;
 
 import org.elasticsearch.Build;
 import org.elasticsearch.ResourceNotFoundException;
@@ -19,25 +15,12 @@ import org.elasticsearch.action.admin.indices.create.CreateIndexRequest;
 import org.elasticsearch.cluster.ClusterState;
 import org.elasticsearch.cluster.ClusterStateUpdateTask;
 import org.elasticsearch.cluster.metadata.DataStream;
-import org.elasticsearch.cluster.metadata.IndexNameExpressionResolver;
-import org.elasticsearch.cluster.metadata.Metadata;
-import org.elasticsearch.cluster.metadata.MetadataDeleteIndexService;
-import org.elasticsearch.cluster.metadata.MetadataIndexTemplateService;
-import org.elasticsearch.cluster.node.DiscoveryNodes;
 import org.elasticsearch.cluster.service.ClusterService;
-import org.elasticsearch.common.io.stream.NamedWriteableRegistry;
 import org.elasticsearch.common.regex.Regex;
-import org.elasticsearch.common.settings.ClusterSettings;
-import org.elasticsearch.common.settings.IndexScopedSettings;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Settings;
-import org.elasticsearch.common.settings.SettingsFilter;
-import org.elasticsearch.features.NodeFeature;
 import org.elasticsearch.index.Index;
-import org.elasticsearch.plugins.ActionPlugin;
-import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.rest.BaseRestHandler;
-import org.elasticsearch.rest.RestController;
 import org.elasticsearch.rest.RestHandler;
 import org.elasticsearch.rest.RestRequest;
 import org.elasticsearch.rest.RestResponse;
@@ -56,7 +39,7 @@ import org.elasticsearch.xpack.core.ilm.*;
  * thin endpoints over that metadata: _data_stream GET/PUT/DELETE are real data streams; _ilm policies are
  * parsed, validated and stored by Elastic's own classes, but NOTHING EXECUTES THEM (status says STOPPED).
  */
-public final class TestShim extends Plugin implements ActionPlugin {
+public final class TestShim extends Cluster {
     /** true where the module rest-root is absent (flavor "min"): then GET / and HEAD / are answered here. */
     static final Setting<Boolean> ROOT = Setting.boolSetting("testshim.root", false, Setting.Property.NodeScope);
 
@@ -83,7 +66,7 @@ public final class TestShim extends Plugin implements ActionPlugin {
     @Override
     public List<NamedXContentRegistry.Entry> getNamedXContent() {
         return List.of(
-            new NamedXContentRegistry.Entry(Metadata.Custom.class, new ParseField(IndexLifecycleMetadata.TYPE), p -> IndexLifecycleMetadata.PARSER.parse(p, null)),
+            policiesEntry(),
             new NamedXContentRegistry.Entry(LifecycleType.class, new ParseField(TimeseriesLifecycleType.TYPE), (p, c) -> TimeseriesLifecycleType.INSTANCE),
             action(RolloverAction.NAME, RolloverAction::parse), action(DeleteAction.NAME, DeleteAction::parse),
             action(AllocateAction.NAME, AllocateAction::parse), action(ForceMergeAction.NAME, ForceMergeAction::parse),
@@ -146,18 +129,16 @@ public final class TestShim extends Plugin implements ActionPlugin {
     }
 
     private static ClusterState withPolicies(ClusterState s, Map<String, LifecyclePolicyMetadata> policies) {
-        return ClusterState.builder(s).metadata(Metadata.builder(s.metadata())
-            .putCustom(IndexLifecycleMetadata.TYPE, new IndexLifecycleMetadata(policies, OperationMode.RUNNING))).build();
+        return withLifecycle(s, new IndexLifecycleMetadata(policies, OperationMode.RUNNING));
     }
 
     private static Map<String, LifecyclePolicyMetadata> policies(ClusterState s) {
-        IndexLifecycleMetadata m = s.metadata().custom(IndexLifecycleMetadata.TYPE);
+        IndexLifecycleMetadata m = lifecycle(s);
         return m == null ? Map.of() : m.getPolicyMetadatas();
     }
 
     @Override
-    public Collection<RestHandler> getRestHandlers(Settings settings, NamedWriteableRegistry nwr, RestController rc, ClusterSettings cls,
-            IndexScopedSettings iss, SettingsFilter sf, IndexNameExpressionResolver resolver, Supplier<DiscoveryNodes> nodes, Predicate<NodeFeature> features) {
+    List<RestHandler> handlers(Settings settings) {
         List<RestHandler> h = new ArrayList<>();
         RestRequest.Method get = RestRequest.Method.GET, put = RestRequest.Method.PUT, del = RestRequest.Method.DELETE;
 
@@ -178,7 +159,7 @@ public final class TestShim extends Plugin implements ActionPlugin {
 
         h.add(handler("ds_get", (r, c, out) -> {
             ClusterState s = cs.state();
-            Map<String, DataStream> m = match(s.metadata().dataStreams(), r.param("name"), "data stream");
+            Map<String, DataStream> m = match(dataStreams(s), r.param("name"), "data stream");
             out.onResponse(ok((b, p) -> {
                 b.startArray("data_streams");
                 for (DataStream d : m.values()) {
@@ -189,8 +170,8 @@ public final class TestShim extends Plugin implements ActionPlugin {
                     for (Index i : d.getIndices()) { b.startObject().field("index_name", i.getName()).field("index_uuid", i.getUUID()).endObject(); }
                     b.endArray();
                     b.field("generation", d.getGeneration());
-                    b.field("status", new org.elasticsearch.cluster.health.ClusterStateHealth(s, d.getIndices().stream().map(Index::getName).toArray(String[]::new)).getStatus().name());
-                    b.field("template", MetadataIndexTemplateService.findV2Template(s.metadata(), d.getName(), false));
+                    b.field("status", health(s, d));
+                    b.field("template", template(s, d.getName()));
                     b.field("hidden", d.isHidden()).field("system", d.isSystem()).field("replicated", d.isReplicated());
                     b.endObject();
                 }
@@ -201,11 +182,11 @@ public final class TestShim extends Plugin implements ActionPlugin {
         h.add(handler("ds_put", (r, c, out) -> {
             String name = r.param("name");
             ClusterState s = cs.state();
-            if (s.metadata().getIndicesLookup().containsKey(name)) {
+            if (exists(s, name)) {
                 throw new IllegalArgumentException("data_stream [" + name + "] already exists");
             }
-            String t = MetadataIndexTemplateService.findV2Template(s.metadata(), name, false);
-            if (t == null || s.metadata().templatesV2().get(t).getDataStreamTemplate() == null) {
+            String t = template(s, name);
+            if (t == null || !makesDataStreams(s, t)) {
                 throw new IllegalArgumentException("no matching index template found for data stream [" + name + "]");
             }
             c.execute(AutoCreateAction.INSTANCE, new CreateIndexRequest(name), out.map(x -> ack()));
@@ -214,11 +195,8 @@ public final class TestShim extends Plugin implements ActionPlugin {
         h.add(handler("ds_delete", (r, c, out) -> {
             String names = r.param("name");
             update("delete data stream", s -> {
-                Map<String, DataStream> m = match(s.metadata().dataStreams(), names, "data stream");
-                Metadata.Builder mb = Metadata.builder(s.metadata());
-                Set<Index> gone = new HashSet<>();
-                m.forEach((n, d) -> { mb.removeDataStream(n); gone.addAll(d.getIndices()); gone.addAll(d.getFailureIndices()); });
-                return m.isEmpty() ? s : MetadataDeleteIndexService.deleteIndices(ClusterState.builder(s).metadata(mb).build(), gone, settings);
+                Map<String, DataStream> m = match(dataStreams(s), names, "data stream");
+                return m.isEmpty() ? s : without(s, m, settings);
             }, out);
         }, new RestHandler.Route(del, "/_data_stream/{name}")));
 
