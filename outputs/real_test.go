@@ -50,6 +50,7 @@ func realServer(t *testing.T, n *testkit.Node) {
 	t.Run("faults", func(t *testing.T) { realFaults(t, n) })
 	t.Run("dead letters", func(t *testing.T) { realDeadLetters(t, n) })
 	t.Run("rollover", func(t *testing.T) { realRollover(t, n) })
+	t.Run("back ends", func(t *testing.T) { realBackEnds(t, n) })
 }
 
 func TestElasticsearch(t *testing.T) { realServer(t, testkit.SharedElasticsearch(t, testkit.Full())) }

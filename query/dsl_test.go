@@ -113,6 +113,7 @@ func TestKQL(t *testing.T) {
 	f(`in(source.ip, ["203.0.113.7", "2001:db8::1"]) && event.code == "a"`, `(source.ip : "203.0.113.7" or source.ip : "2001:db8::1") and event.code : "a"`)
 	f(`cidr(source.ip, "203.0.113.0/24", "2001:db8::/32")`, `source.ip : "203.0.113.0/24" or source.ip : "2001:db8::/32"`)
 	f(`event.code == "a\" or *\\ \n{x}"`, `event.code : "a\" or *\\ \n{x}"`)
+	f(`event.code == "a\\" && host.name == "x\\\\"`, `event.code : "a\u005c" and host.name : "x\\\u005c"`)
 	f(`event.severity >= 73 && event.severity < -1`, `event.severity >= 73 and event.severity < "-1"`)
 	f(`event.severity > 72.5`, `event.severity >= 73`)
 	f(`event.risk_score == 2.5`, `event.risk_score : 2.5`)

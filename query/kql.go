@@ -215,9 +215,14 @@ func besideNoWildcard(r rune) bool {
 	return strings.ContainsRune(`\():<>"*?{}`, r) || unicode.IsSpace(r) || unicode.IsControl(r)
 }
 
-// kqlQuoted writes a text that stands for itself.
+// kqlQuoted writes a text that stands for itself. A backslash at its end is written by its number: Elasticsearch's reader takes the quote behind two of them
+// for a part of the text.
 func kqlQuoted(s string) string {
-	return `"` + kqlEscaper.Replace(strings.ToValidUTF8(s, "\uFFFD")) + `"`
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if last := len(s) - 1; last >= 0 && s[last] == '\\' {
+		return `"` + kqlEscaper.Replace(s[:last]) + `\u005c"`
+	}
+	return `"` + kqlEscaper.Replace(s) + `"`
 }
 
 var kqlEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`)

@@ -15,29 +15,39 @@ import (
 var words = []string{"a", "b", "A", "root", "Root", "ROOT", "Ägir", "ägir", "bob@example.com", "BOB@Example.com", "a'b", `a"b\`, "100%", "_", "x y", ""}
 var ips = []string{"203.0.113.7", "203.0.113.9", "198.51.100.1", "2001:db8::1", "2001:DB8:0::1", "::ffff:203.0.113.7", "10.0.0.1"}
 
-// Fields are those that a question may name; some stand there several times, to be drawn more often.
+// Fields are those that a question may name, with two labels.
 var Fields = func() (list []query.Field) {
-	for _, name := range event.FieldNames() {
+	for _, name := range append(event.FieldNames(), "labels.one", "labels.two") {
 		if f, err := query.FieldNamed(name); err == nil {
 			list = append(list, f)
 		}
 	}
-	for _, key := range []string{"one", "two"} {
-		f, _ := query.FieldNamed("labels." + key)
-		list = append(list, f, f, f)
-	}
-	for _, name := range []string{"user.name", "source.ip", "event.action", "event.outcome", "tags", "event.severity", "event.start", "@timestamp", "related.ip", "event.dataset"} {
-		f, _ := query.FieldNamed(name) // more often
-		list = append(list, f, f, f, f)
+	return list
+}()
+
+// often are fields of each type and kind that half of all draws are of, so that questions and events meet.
+var often = func() (list []query.Field) {
+	for _, name := range []string{"user.name", "source.ip", "event.action", "event.outcome", "tags", "event.severity", "event.start", "@timestamp", "related.ip",
+		"related.user", "event.dataset", "event.code", "event.risk_score", "gatebook.mfa.used", "source.geo.location", "labels.one", "labels.two"} {
+		if f, err := query.FieldNamed(name); err == nil {
+			list = append(list, f)
+		}
 	}
 	return list
 }()
 
+func drawField(t *rapid.T) query.Field {
+	if !rapid.Bool().Draw(t, "seldom") {
+		return rapid.SampledFrom(often).Draw(t, "field")
+	}
+	return rapid.SampledFrom(Fields).Draw(t, "field")
+}
+
 // Event draws an event of up to a dozen fields.
 func Event(t *rapid.T) *event.Event {
 	e := &event.Event{Time: event.Time(1763800000_000000000 + rapid.Int64Range(0, 5).Draw(t, "ms")*1_000_000 + rapid.Int64Range(0, 1).Draw(t, "ns"))}
-	for range rapid.IntRange(0, 12).Draw(t, "fields") {
-		f := rapid.SampledFrom(Fields).Draw(t, "field")
+	for range rapid.SampledFrom([]int{8, 12, 20, 3, 0}).Draw(t, "fields") {
+		f := drawField(t)
 		if f.Key != "" {
 			e.Label(f.Key, rapid.SampledFrom(words).Draw(t, "label"))
 			continue
@@ -82,9 +92,9 @@ func Text(t *rapid.T, f query.Field) string {
 
 // Expr draws a tree; depth bounds it.
 func Expr(t *rapid.T, depth int) query.Expr {
-	if depth > 0 && rapid.IntRange(0, 2).Draw(t, "node") > 0 {
+	if depth > 0 && rapid.IntRange(0, 2).Draw(t, "leaf") < 2 {
 		var parts []query.Expr
-		for range rapid.IntRange(0, 3).Draw(t, "parts") {
+		for range rapid.SampledFrom([]int{2, 3, 1, 0}).Draw(t, "parts") {
 			parts = append(parts, Expr(t, depth-1))
 		}
 		switch rapid.IntRange(0, 2).Draw(t, "kind") {
@@ -95,7 +105,7 @@ func Expr(t *rapid.T, depth int) query.Expr {
 		}
 		return query.Not{Of: Expr(t, depth-1)}
 	}
-	f := rapid.SampledFrom(Fields).Draw(t, "field")
+	f := drawField(t)
 	typ := event.Fields[f.ID].Type
 	isText := f.Key != "" || typ == event.Keyword || typ == event.Text
 	if isText && rapid.IntRange(0, 4).Draw(t, "lower") == 0 {
@@ -106,13 +116,19 @@ func Expr(t *rapid.T, depth int) query.Expr {
 	case 0:
 		return exists
 	case 1:
-		e, err := query.NewText(f, query.How(rapid.IntRange(0, 3).Draw(t, "how")), rapid.SampledFrom([]string{"a", "ro", "O", "", "ä", "%", "t$", "g"}).Draw(t, "text"))
+		how, text := query.How(rapid.IntRange(0, 3).Draw(t, "how")), ""
+		if how == query.Matches {
+			text = rapid.SampledFrom([]string{"a", "t$", "^r|[A-Z]o", "(?i)ROOT", "^$", ".@", `\\$|"`, "^[^a-z]+$", "(^|x )[ay](b|$)", "^.{3,4}$", ""}).Draw(t, "pattern")
+		} else {
+			text = rapid.SampledFrom([]string{"a", "ro", "O", "", "ä", "%", "_", "oo", "@", `"`, `\`, " ", "Ro"}).Draw(t, "text")
+		}
+		e, err := query.NewText(f, how, text)
 		if err != nil {
 			return exists
 		}
 		return e
 	case 2:
-		e, err := query.NewCIDR(f, []string{rapid.SampledFrom([]string{"203.0.113.0/29", "2001:db8::/32", "0.0.0.0/0", "::ffff:203.0.113.7"}).Draw(t, "net"), "10.0.0.1"})
+		e, err := query.NewCIDR(f, []string{rapid.SampledFrom([]string{"203.0.113.0/29", "2001:db8::/32", "0.0.0.0/0", "::/0", "::ffff:203.0.113.7"}).Draw(t, "net"), "10.0.0.1"})
 		if err != nil {
 			return exists
 		}
@@ -129,7 +145,11 @@ func Expr(t *rapid.T, depth int) query.Expr {
 		}
 		return in
 	}
-	v, err := query.ValueFor(f, Text(t, f), nil)
+	text := Text(t, f)
+	if typ == event.Integer && rapid.IntRange(0, 3).Draw(t, "broken") == 0 {
+		text = rapid.SampledFrom([]string{"0.5", "-1.5", "1e19", "2.0"}).Draw(t, "number")
+	}
+	v, err := query.ValueFor(f, text, nil)
 	if err != nil {
 		return exists
 	}
@@ -143,15 +163,15 @@ func Expr(t *rapid.T, depth int) query.Expr {
 // Aggregate draws an aggregate that every back end can answer.
 func Aggregate(t *rapid.T) query.Aggregate {
 	a := query.Aggregate{}
-	if rapid.Bool().Draw(t, "filtered") {
+	if rapid.IntRange(0, 3).Draw(t, "filtered") == 3 {
 		a.Where = Expr(t, 1)
 	}
-	if rapid.IntRange(0, 3).Draw(t, "bounded") == 0 {
+	if rapid.IntRange(0, 3).Draw(t, "bounded") == 3 {
 		a.From = event.Time(1763800000_001000000).Std()
 		a.To = event.Time(1763800000_004000000).Std()
 	}
-	for range rapid.IntRange(0, 3).Draw(t, "levels") {
-		b := query.Bucket{Field: rapid.SampledFrom(Fields).Draw(t, "by"), Size: rapid.IntRange(0, 4).Draw(t, "size")}
+	for range rapid.SampledFrom([]int{2, 1, 3, 0}).Draw(t, "levels") {
+		b := query.Bucket{Field: drawField(t), Size: rapid.SampledFrom([]int{0, 3, 1, 2}).Draw(t, "size")}
 		switch b.Field.Type() {
 		case event.Flattened, event.Stored:
 			continue
@@ -162,8 +182,8 @@ func Aggregate(t *rapid.T) query.Aggregate {
 		}
 		a.By = append(a.By, b)
 	}
-	for range rapid.IntRange(0, 3).Draw(t, "figures") {
-		f := query.Figure{Field: rapid.SampledFrom(Fields).Draw(t, "of")}
+	for range rapid.SampledFrom([]int{1, 2, 3, 0}).Draw(t, "figures") {
+		f := query.Figure{Field: drawField(t)}
 		if rapid.IntRange(0, 2).Draw(t, "some") == 0 {
 			f.Where = Expr(t, 1)
 		}
