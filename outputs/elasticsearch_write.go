@@ -258,7 +258,7 @@ func (o *elasticOutput) judge(r *request, b *Batch, looked map[int]found) error 
 		}
 		item := p.Item(items, at)
 		e.Items = append(e.Items, ItemError{Index: index, Verdict: Again, Unknown: true, Stream: string(StreamOf(item)), ID: string(IDOf(item)),
-			Status: http.StatusServiceUnavailable, Type: "no_shard_available_action_exception", Reason: "index " + f.silent + " has no active shard" + whyNoShard})
+			Status: http.StatusServiceUnavailable, Type: "no_shard_available_action_exception", Reason: "index " + f.silent + " answers no look-up: it is closed, or has no active shard" + whyNoShard})
 	}
 	if len(e.Items) == 0 {
 		return nil
