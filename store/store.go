@@ -1,7 +1,7 @@
 // Package store is the embedded database: it keeps events where there is no Elasticsearch and answers the same questions.
 //
 //	batch of the log -> Append: one transaction of rows, each under the number that its event's id gives -> fsync -> nil
-//	question -> query.Expr -> query.SQL -> Query, Count, Stats (any number of readers, also of other processes)
+//	question -> query.Expr -> query.SQL -> Query, Count, Stats, Aggregate (any number of readers, also of other processes)
 //	retention -> Prune: small steps, oldest first
 //
 // What it promises: when Append returns nil the events are on the disk and stay there over a power cut, and an event that is
