@@ -230,6 +230,10 @@ func (b *dslBuilder) folded(f Field, kind, value, pattern string) {
 		b.pattern(f, pattern)
 		return
 	}
+	if strings.ToUpper(value) == value && strings.ToLower(value) == value { // no letters; and OpenSearch 3 finds no empty text without regard to letter case
+		b.term(kind, f, quoted(value), "")
+		return
+	}
 	if f.Key != "" { // it looks at the key as well
 		b.raw(`{"bool":{"filter":[`)
 		b.exists(f)

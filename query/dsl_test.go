@@ -48,6 +48,7 @@ func TestDSL(t *testing.T) {
 	f(`true && (event.code == "a" || false)`, `{"term":{"event.code":{"value":"a"}}}`)
 	f(`event.dataset == "linux.auth"`, `{"term":{"event.dataset":{"value":"gatebook.linux.auth"}}}`)
 	f(`user.name == "Root"`, `{"term":{"user.name":{"value":"root","case_insensitive":true}}}`)
+	f(`user.name == "" || user.name == "1001"`, `{"bool":{"should":[{"term":{"user.name":{"value":""}}},{"term":{"user.name":{"value":"1001"}}}],"minimum_should_match":1}}`)
 	f(`user.name == "Ägir.x"`, `{"regexp":{"user.name":{"value":"[äÄ][gG][iIİ][rR]\\.[xX]","flags":"NONE"}}}`)
 	f(`in(user.name, ["root", "Bob"])`, `{"bool":{"should":[{"term":{"user.name":{"value":"root","case_insensitive":true}}},{"term":{"user.name":{"value":"bob","case_insensitive":true}}}],"minimum_should_match":1}}`)
 	f(`in(event.code, ["a", "b"])`, `{"terms":{"event.code":["a","b"]}}`)
