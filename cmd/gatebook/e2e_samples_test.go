@@ -242,28 +242,7 @@ func numbers(t *testing.T, re *regexp.Regexp, text string) (list []int) {
 // indexFaults proves that indexed sees what it is there for: a data stream whose mapping lacks a field, values that are ignored, and
 // one of another type than the mapping says.
 func indexFaults(t *testing.T, node *testkit.Node) {
-	var have struct {
-		Templates []struct {
-			Index struct {
-				ComposedOf []string `json:"composed_of"`
-			} `json:"index_template"`
-		} `json:"index_templates"`
-	}
-	node.Must("GET", "/_index_template/gatebook", "", &have)
-	var mappings map[string]any
-	for _, name := range have.Templates[0].Index.ComposedOf {
-		var c struct {
-			Templates []struct {
-				Component struct {
-					Template struct{ Mappings map[string]any }
-				} `json:"component_template"`
-			} `json:"component_templates"`
-		}
-		node.Must("GET", "/_component_template/"+name, "", &c)
-		if c.Templates[0].Component.Template.Mappings != nil {
-			mappings = c.Templates[0].Component.Template.Mappings
-		}
-	}
+	mappings := resolved(node, "logs-gatebook.linux.auth-older")["mappings"].(map[string]any)
 	source := mappings["properties"].(map[string]any)["source"].(map[string]any)["properties"].(map[string]any)
 	if source["ip"] == nil || source["port"] == nil {
 		t.Fatalf("mapping of source: %v", source)
