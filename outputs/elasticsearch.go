@@ -28,6 +28,7 @@ import (
 //	  workers  = 2
 //	  batch    = "2MiB"
 //	  setup    = false
+//	  retention = { default = "365d", "auth_service.audit" = "7y" }  # where it is set up, here or by gatebook setup
 //	}
 func newElasticsearch(label string, body *conf.Body, env Env) (Output, Params) {
 	body.Require("hosts", `["https://localhost:9200"]`)
@@ -40,8 +41,14 @@ func newElasticsearch(label string, body *conf.Body, env Env) (Output, Params) {
 	p := Params{
 		Workers: body.Int("workers", 2, 1, 32), BatchBytes: body.Size("batch", 2<<20, 64<<10, 64<<20), BatchItems: 10000,
 	}
-	c.Connections = p.Workers + 1
+	p.Latency, p.MostWorkers = time.Second, p.Workers
+	if !body.Has("workers") {
+		p.MostWorkers = 2 * p.Workers
+	}
+	c.Connections = p.MostWorkers + 1
 	setup := body.Bool("setup", false)
+	retention := elasticRetention(body)
+	c.OnHost = hostTold(env.Logger.With("output", label, "kind", "elasticsearch"))
 	bad := false
 	wrong := func(name, format string, args ...any) {
 		body.Errorf(name, format, args...)
@@ -75,7 +82,9 @@ func newElasticsearch(label string, body *conf.Body, env Env) (Output, Params) {
 		body.Errorf(name, "%v", err)
 		return nil, p
 	}
-	return newElastic(label, client, c.Gzip, setup, env), p
+	o := newElastic(label, client, c.Gzip, setup, env)
+	o.config, o.retention = c, retention
+	return o, p
 }
 
 // elasticOutput writes batches to Elasticsearch. It knows what a status means for an item; the client knows HTTP.
@@ -86,6 +95,9 @@ type elasticOutput struct {
 	setup  bool
 	log    *slog.Logger
 	state  elasticState
+
+	config    elastic.Config
+	retention elastic.Retention
 
 	scratch sync.Pool
 	denied  atomic.Bool // our key may not look ids up
@@ -117,6 +129,15 @@ func Elastic(o Output) (ElasticFigures, bool) {
 	return ElasticFigures{e.collisions.Load(), e.possible.Load(), e.lookups.Load()}, true
 }
 
+// ElasticSetup returns where an elasticsearch output sends to, and how long it is kept there: what gatebook setup has to know.
+func ElasticSetup(o Output) (elastic.Config, elastic.Retention, bool) {
+	e, ok := o.(*elasticOutput)
+	if !ok {
+		return elastic.Config{}, elastic.Retention{}, false
+	}
+	return e.config, e.retention, true
+}
+
 // ForwardsGzip tells whether blocks that are gzip already are sent as they are: then they are best compressed once, for disk and
 // wire.
 func (o *elasticOutput) ForwardsGzip() bool { return o.gzip }
@@ -126,16 +147,16 @@ func (o *elasticOutput) Start(ctx context.Context) error {
 	if !o.setup {
 		return nil
 	}
-	notes, err := o.client.Setup(ctx)
-	for _, n := range notes {
-		o.log.Info("elasticsearch setup", "note", n)
+	steps, err := o.client.Setup(ctx, elastic.SetupOptions{Retention: o.retention})
+	for _, s := range steps {
+		o.log.Info("elasticsearch setup", "what", s.Path, "did", s.Did)
 	}
 	if err == nil {
 		return nil
 	}
 	e := requestError(err)
 	if e.Status == http.StatusForbidden {
-		e.Remedy = "this key may not install templates: start once with one that has manage_index_templates and manage_ingest_pipelines, then take setup out of the config"
+		e.Remedy = "this key may not install templates: run gatebook setup with credentials that have manage_index_templates, manage_ingest_pipelines and manage_ilm, and take setup out of the config"
 	}
 	return e
 }
@@ -164,7 +185,7 @@ func requestError(err error) *RequestError {
 	if !errors.As(err, &re) {
 		return &RequestError{Unknown: true, Err: err}
 	}
-	e := &RequestError{Host: re.Host, Status: re.Status, Unknown: re.Unknown, Err: err, Remedy: elastic.Remedy(err)}
+	e := &RequestError{Host: re.Host, Status: re.Status, Unknown: re.Unknown, Elsewhere: re.Elsewhere, Err: err, Remedy: elastic.Remedy(err)}
 	switch s := re.Status; {
 	case s == 0:
 		e.Hold = elastic.IsTLS(err)
@@ -178,6 +199,17 @@ func requestError(err error) *RequestError {
 		e.Hold = true
 	}
 	return e
+}
+
+// hostTold tells of hosts whose place others take: nothing else would, for the output works.
+func hostTold(log *slog.Logger) func(string, error) {
+	return func(host string, err error) {
+		if err != nil {
+			log.Warn("a host fails, the others are used", "host", host, "err", err)
+		} else {
+			log.Info("the host works again", "host", host)
+		}
+	}
 }
 
 // alarmEvery is how often a collision is told of.

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/internal/conf"
@@ -25,18 +23,8 @@ const StoreDir = "store"
 //	}
 func newStore(label string, body *conf.Body, env Env) (Output, Params) {
 	p := Params{Workers: 1, BatchBytes: 2 << 20, BatchItems: 1000, Typed: true, Idempotent: true}
-	o := store.Options{Dir: filepath.Join(env.DataDir, StoreDir), Logger: env.Logger, ByDataset: map[string]time.Duration{}}
-	for _, kv := range body.Pairs("retention") {
-		d, err := conf.ParseDuration(kv.Value)
-		switch {
-		case err != nil || d <= 0:
-			body.File().ErrorAt(kv.ValueRange, "retention of "+kv.Key+": want a duration such as \"365d\"", "")
-		case kv.Key == "default":
-			o.Retention = d
-		default:
-			o.ByDataset[strings.TrimPrefix(kv.Key, event.DatasetPrefix)] = d
-		}
-	}
+	o := store.Options{Dir: filepath.Join(env.DataDir, StoreDir), Logger: env.Logger}
+	o.Retention, o.ByDataset = readRetention(body, nil)
 	return &storeOutput{options: o, log: env.Logger.With("output", label, "kind", "store")}, p
 }
 

@@ -2,66 +2,33 @@ package elastic
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gatebook/gatebook/event"
 )
 
-// How fields with free keys are mapped, best first: Elasticsearch, OpenSearch, and where neither is there.
+// How objects of free keys are mapped, by Elasticsearch and by OpenSearch.
 const (
 	Flattened  = "flattened"
 	FlatObject = "flat_object"
-	Unindexed  = "object"
 )
 
-// Component is the body of the component template, generated from the field table.
-func Component(flattened string) []byte {
-	return render(object{
-		{"template", object{{"mappings", Mappings(flattened)}}},
-		{"_meta", meta()},
-	})
+// Mappings is the mapping of all fields of the table, to be rendered as JSON, with types that every server has and objects of free keys in one of the two
+// ways. Setup may choose better types, of which the same can be asked.
+func Mappings(free string) any {
+	types := maps.Clone(openSearchTypes)
+	types[Flattened] = free
+	return fieldMappings(types)
 }
 
-// Template is the body of the index template.
-func Template(pipeline bool) []byte {
-	index := object{
-		{"number_of_shards", 1},
-		{"refresh_interval", "5s"},
-		{"codec", "best_compression"},
-		{"mapping", object{{"total_fields", object{{"limit", 2000}}}}},
-	}
-	if pipeline {
-		index = append(index, member{"final_pipeline", Pipeline})
-	}
-	return render(object{
-		{"index_patterns", []string{Pattern}},
-		{"data_stream", object{}},
-		{"priority", 250},
-		{"composed_of", []string{ComponentTemplate}},
-		{"template", object{{"settings", object{{"index", index}}}}},
-		{"_meta", meta()},
-	})
-}
 
-// pipelineMark begins the description of our pipeline; OpenSearch knows no _meta there.
-const pipelineMark = "Gatebook 1: "
-
-// pipelines are ways to set event.ingested; which one works depends on the server and its modules.
-var pipelines = []string{
-	`{"description":"` + pipelineMark + `sets event.ingested","processors":[{"set":{"field":"event.ingested","copy_from":"_ingest.timestamp","ignore_failure":true}}]}`,
-	`{"description":"` + pipelineMark + `sets event.ingested","processors":[{"set":{"field":"event.ingested","value":"{{{_ingest.timestamp}}}","ignore_failure":true}}]}`,
-}
-
-func meta() object {
-	return object{{"managed_by", managedBy}, {"version", templateVersion}, {"ecs_version", event.ECSVersion}}
-}
-
-// Mappings is the mapping of all fields of the table.
-func Mappings(flattened string) any {
+func fieldMappings(types Types) object {
 	root := &node{}
 	for i := range event.Fields {
 		f := &event.Fields[i]
-		root.put(strings.Split(f.Name, "."), fieldMapping(f, flattened))
+		root.put(strings.Split(f.Name, "."), fieldMapping(f, types))
 	}
 	return object{
 		{"dynamic", false}, // what is not in the table is kept and not indexed: hostile input cannot blow up the mapping
@@ -70,30 +37,57 @@ func Mappings(flattened string) any {
 	}
 }
 
-func fieldMapping(f *event.Field, flattened string) object {
-	if f.Type == event.Stored {
+// mostKeyword is the longest text of a keyword that is indexed, in characters. Longer ones stay in the document.
+const mostKeyword = 1024
+
+// flattenedDepth is how deep objects of free keys may go. Elasticsearch refuses documents that go deeper than 20, unless told otherwise; what is in
+// gatebook.changes is as deep as its source made it.
+const flattenedDepth = 64
+
+// special are the fields that ECS gives another type than the field table has: those in which people look for parts, and the one that is always the same.
+// What can be asked of them, and the answers, are those of keywords.
+var special = map[string]object{
+	"data_stream.type":     {{"type", constantKeyword}, {"value", "logs"}},
+	"error.stack_trace":    {{"type", wildcard}, {"ignore_above", mostKeyword}},
+	"process.command_line": {{"type", wildcard}, {"ignore_above", mostKeyword}},
+	"url.full":             {{"type", wildcard}, {"ignore_above", mostKeyword}},
+	"url.original":         {{"type", wildcard}, {"ignore_above", mostKeyword}},
+	"url.path":             {{"type", wildcard}, {"ignore_above", mostKeyword}},
+}
+
+func fieldMapping(f *event.Field, types Types) object {
+	switch f.Type {
+	case event.Stored:
 		if isText(f.Name) {
 			return object{{"type", "keyword"}, {"index", false}, {"doc_values", false}}
 		}
-		return object{{"type", "object"}, {"enabled", false}}
-	}
-	switch f.Type {
+		return object{{"type", unindexed}, {"enabled", false}}
 	case event.Flattened:
-		if flattened == Unindexed {
-			return object{{"type", "object"}, {"enabled", false}}
+		switch as := types.as(Flattened); as {
+		case Flattened:
+			return object{{"type", Flattened}, {"ignore_above", mostKeyword}, {"depth_limit", flattenedDepth}}
+		case unindexed:
+			return object{{"type", unindexed}, {"enabled", false}}
+		default:
+			return object{{"type", as}}
 		}
-		if flattened == FlatObject {
-			return object{{"type", FlatObject}}
-		}
-		return object{{"type", Flattened}, {"ignore_above", 1024}}
+	case event.Text:
+		return object{{"type", types.as(matchOnlyText)}}
 	case event.Keyword:
-		m := object{{"type", "keyword"}, {"ignore_above", 1024}}
-		if f.Search {
-			m = append(m, member{"fields", object{{"text", object{{"type", "text"}}}}})
-		}
-		return m
+		return keywordMapping(f, types)
 	}
 	return object{{"type", string(f.Type)}}
+}
+
+func keywordMapping(f *event.Field, types Types) object {
+	m := object{{"type", "keyword"}, {"ignore_above", mostKeyword}}
+	if s, ok := special[f.Name]; ok && types.as(s[0].Value.(string)) == s[0].Value {
+		m = slices.Clone(s)
+	}
+	if f.Search {
+		m = append(m, member{"fields", object{{"text", object{{"type", types.as(matchOnlyText)}}}}})
+	}
+	return m
 }
 
 // isText tells the stored fields that hold a string from those that hold an object.

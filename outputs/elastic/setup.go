@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,120 +15,311 @@ import (
 
 // Names of what Setup installs.
 const (
+	prefix            = "gatebook-" // of all but the first template
 	ComponentTemplate = "gatebook-mappings"
+	SettingsTemplate  = "gatebook-settings"
+	CustomTemplate    = "gatebook@custom" // an administrator's own, on top of ours
 	IndexTemplate     = "gatebook"
 	Pipeline          = "gatebook-ingested"
 	Pattern           = "logs-gatebook.*-*"
+	Streams           = "logs-gatebook.*"
 )
 
-// managedBy marks what is ours; templateVersion is raised with every change of what Setup installs.
+// SetupOptions say what Setup installs besides what every cluster gets.
+type SetupOptions struct {
+	Retention Retention
+	Lifecycle Lifecycle
+	Roles     bool // the roles too, where the cluster knows users
+	DryRun    bool // only says what would be done
+}
+
+// Step is a thing that Setup saw to, or a note where Path is empty.
+type Step struct {
+	Path string // of the API
+	Did  string // "installed", "up to date", ...
+}
+
+func (s Step) String() string {
+	if s.Path == "" {
+		return s.Did
+	}
+	return s.Path + ": " + s.Did
+}
+
+const upToDate = "up to date"
+
+// Setup installs lifecycle policies, ingest pipeline, templates and, where asked for, roles, where they are missing, older than ours or other than asked
+// for; then the data streams that exist get the mapping and the lifecycle of their template. What is there is looked at first: where something of a name
+// of ours is not marked as made by Gatebook, nothing at all is changed and the error, which is ErrForeign, names it. What a newer Gatebook made stays.
+func (c *Client) Setup(ctx context.Context, o SetupOptions) ([]Step, error) {
+	if err := o.Retention.Check(); err != nil {
+		return nil, err
+	}
+	p, err := c.plan(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	steps := slices.Clone(p.notes)
+	for _, a := range p.actions {
+		if a.do != leave && !o.DryRun {
+			if err := c.apply(ctx, a); err != nil {
+				return steps, fmt.Errorf("install %s: %w", a.path(), err)
+			}
+		}
+		steps = append(steps, a.step(o.DryRun))
+	}
+	for _, path := range p.remove {
+		if !o.DryRun {
+			if _, err := c.do(ctx, "DELETE", path, nil); err != nil {
+				return steps, fmt.Errorf("remove %s: %w", path, err)
+			}
+		}
+		steps = append(steps, Step{path, would(o.DryRun, "removed")})
+	}
+	more, err := c.renewStreams(ctx, p, o.DryRun)
+	return append(steps, more...), err
+}
+
+// would is how a change is told of.
+func would(dry bool, did string) string {
+	if dry {
+		return "would be " + did
+	}
+	return did
+}
+
+// server is what can be known of a cluster by its greeting.
+type server struct{ openSearch, serverless bool }
+
+func (c *Client) findServer(ctx context.Context) (server, error) {
+	answer, err := c.do(ctx, "GET", "/", nil)
+	var re *RequestError
+	if errors.As(err, &re) && re.Status == http.StatusForbidden {
+		return server{}, nil // without the privilege monitor: what follows will tell
+	}
+	v := gjson.GetBytes(answer, "version")
+	return server{v.Get("distribution").String() == "opensearch", v.Get("build_flavor").String() == "serverless"}, err
+}
+
+// plan is what Setup found and what it is going to do.
+type plan struct {
+	layout
+	notes   []Step
+	actions []action
+	was     map[string]time.Duration // the tiers that the server had
+	wasKept time.Duration            // by what has no tier; 0 where nothing was there
+	remove  []string                 // paths of what was for tiers that are no longer wanted
+}
+
+// doing says what is to be done with a thing.
+type doing uint8
+
 const (
-	managedBy       = "gatebook"
-	templateVersion = 4
+	leave doing = iota // it is as it should be, or of a newer Gatebook
+	install
+	replace
 )
 
-// Setup installs the ingest pipeline, the component template and the index template, where they are missing or older than
-// ours. Something of the same name that is not marked as ours is an error and stays as it is. The notes say what was done,
-// and what the server cannot do.
-func (c *Client) Setup(ctx context.Context) (notes []string, err error) {
-	pipeline, note, err := c.putPipeline(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("install pipeline %s: %w", Pipeline, err)
-	}
-	notes = append(notes, note)
-	flattened := Flattened
-	for _, kind := range []string{Flattened, FlatObject, Unindexed} {
-		note, err = c.putTemplate(ctx, "/_component_template/"+ComponentTemplate, "component_templates.0.component_template", Component(kind))
-		flattened = kind
-		var re *RequestError
-		if !errors.As(err, &re) || re.Status != http.StatusBadRequest || !strings.Contains(re.Error(), kind) {
-			break
-		}
-	}
-	if err != nil {
-		return notes, fmt.Errorf("install component template %s: %w", ComponentTemplate, err)
-	}
-	if flattened != Flattened {
-		note += "; fields of type flattened are mapped as " + flattened
-	}
-	notes = append(notes, note)
-	note, err = c.putTemplate(ctx, "/_index_template/"+IndexTemplate, "index_templates.0.index_template", Template(pipeline))
-	if err != nil {
-		return notes, fmt.Errorf("install index template %s: %w", IndexTemplate, err)
-	}
-	return append(notes, note), nil
+// action is a thing and what is to be done with it.
+type action struct {
+	item
+	do   doing
+	have mark
+	at   string // query parameters that guard against a change in between
 }
 
-// putPipeline installs the pipeline; false where the server has no processor for it. A pipeline that sets no date would have
-// every document refused, so each is tried before it is installed.
-func (c *Client) putPipeline(ctx context.Context) (bool, string, error) {
-	path := "/_ingest/pipeline/" + Pipeline
-	old, err := c.do(ctx, "GET", path, nil)
-	var re *RequestError
+func (a action) step(dry bool) Step {
+	did := upToDate
 	switch {
-	case err == nil:
-		switch d := gjson.GetBytes(old, Pipeline+".description").String(); {
-		case d == pipelineMark+"sets event.ingested":
-			return true, path + " is up to date", nil
-		case !strings.HasPrefix(d, "Gatebook "):
-			return false, "", ErrForeign
-		}
-	case errors.As(err, &re) && re.Status == http.StatusNotFound:
-	default:
-		return false, "", err
+	case a.have.version > templateVersion:
+		did = fmt.Sprintf("made by a newer Gatebook (version %d, this one makes %d): left as it is", a.have.version, templateVersion)
+	case a.do == install:
+		did = would(dry, "installed")
+	case a.do == replace && a.have.version < templateVersion:
+		did = would(dry, fmt.Sprintf("upgraded from version %d to %d", a.have.version, templateVersion))
+	case a.do == replace:
+		did = would(dry, "changed")
 	}
-	for _, body := range pipelines {
-		works, err := c.tryPipeline(ctx, body)
-		if err != nil {
-			return false, "", err
-		}
-		if works {
-			_, err = c.do(ctx, "PUT", path, []byte(body))
-			return err == nil, path + " installed", err
-		}
-	}
-	return false, "no ingest processor that could do it on this cluster: event.ingested is not set", nil
+	return Step{a.path(), did}
 }
 
-// tryPipeline tells whether a pipeline sets event.ingested to a date.
-func (c *Client) tryPipeline(ctx context.Context, body string) (bool, error) {
-	answer, err := c.do(ctx, "POST", "/_ingest/pipeline/_simulate", []byte(`{"pipeline":`+body+`,"docs":[{"_source":{"event":{"kind":"event"}}}]}`))
-	var re *RequestError
-	if errors.As(err, &re) && re.Status == http.StatusBadRequest {
-		return false, nil // no such processor
-	}
-	if err != nil {
-		return false, err
-	}
-	_, err = time.Parse(time.RFC3339Nano, gjson.GetBytes(answer, "docs.0.doc._source.event.ingested").String())
-	return err == nil, nil
-}
-
-// putTemplate installs a template unless the one there is as new, or not ours.
-func (c *Client) putTemplate(ctx context.Context, path, at string, body []byte) (string, error) {
-	old, err := c.do(ctx, "GET", path, nil)
-	var re *RequestError
-	switch {
-	case err == nil:
-		if done, err := ours(gjson.GetBytes(old, at)); done || err != nil {
-			return path + " is up to date", err
-		}
-	case errors.As(err, &re) && re.Status == http.StatusNotFound:
-	default:
-		return "", err
-	}
-	if _, err := c.do(ctx, "PUT", path, body); err != nil {
-		return "", err
-	}
-	return path + " installed", nil
+func (c *Client) apply(ctx context.Context, a action) error {
+	_, err := c.do(ctx, "PUT", a.path()+a.at, render(a.sealed()))
+	return err
 }
 
 // ErrForeign says that something of our name is not ours.
 var ErrForeign = errors.New("there is one of this name that Gatebook did not make (no _meta.managed_by: gatebook); rename it or remove it")
 
-func ours(have gjson.Result) (upToDate bool, err error) {
-	if have.Get("_meta.managed_by").String() != managedBy {
-		return false, ErrForeign
+// plan looks at everything and changes nothing.
+func (c *Client) plan(ctx context.Context, o SetupOptions) (*plan, error) {
+	p := &plan{}
+	s, err := c.findServer(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask the server what it is: %w", err)
 	}
-	return have.Get("_meta.version").Int() >= templateVersion, nil
+	if p.layout, err = c.findLayout(ctx, s, o); err != nil {
+		return nil, err
+	}
+	there, err := c.do(ctx, "GET", "/_index_template", nil)
+	if err != nil {
+		return nil, fmt.Errorf("read index templates: %w", err)
+	}
+	all := gjson.GetBytes(there, "index_templates").Array()
+	p.keepTiers(all, o.Retention)
+	p.notes = p.layout.notes()
+	items := p.items()
+	if o.Roles {
+		roles, note, err := c.findRoles(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if note != "" {
+			p.notes = append(p.notes, Step{Did: note})
+		}
+		items = append(items, roles...)
+	}
+	var foreign []string
+	for _, i := range items {
+		a, err := c.look(ctx, i)
+		if errors.Is(err, ErrForeign) {
+			foreign = append(foreign, i.path())
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at %s: %w", i.path(), err)
+		}
+		p.actions = append(p.actions, a)
+	}
+	if len(foreign) > 0 {
+		return nil, fmt.Errorf("%s: %w; nothing was changed", strings.Join(foreign, ", "), ErrForeign)
+	}
+	if err := c.findRemains(ctx, p); err != nil {
+		return nil, err
+	}
+	return p, p.compete(all)
+}
+
+// look compares a thing with what is on the server.
+func (c *Client) look(ctx context.Context, i item) (action, error) {
+	a := action{item: i}
+	answer, err := c.do(ctx, "GET", i.path(), nil)
+	var re *RequestError
+	switch {
+	case errors.As(err, &re) && re.Status == http.StatusNotFound:
+		a.do = install
+		return a, nil
+	case err != nil:
+		return a, err
+	}
+	have := i.kind.mark(gjson.ParseBytes(answer))
+	if have == nil {
+		return a, ErrForeign
+	}
+	a.have = *have
+	if want := i.seal(); have.version < templateVersion || have.version == templateVersion && have.hash != want.hash {
+		a.do = replace
+		if seq := gjson.GetBytes(answer, "_seq_no"); i.kind == &states && seq.Exists() {
+			a.at = fmt.Sprintf("?if_seq_no=%d&if_primary_term=%d", seq.Int(), gjson.GetBytes(answer, "_primary_term").Int())
+		}
+	}
+	return a, nil
+}
+
+// keepTiers takes over how long data are kept according to the templates on the server, as far as nothing else is asked for.
+func (p *plan) keepTiers(all []gjson.Result, want Retention) {
+	p.keep, p.was = keepDefault, map[string]time.Duration{}
+	for _, t := range all {
+		meta := t.Get("index_template._meta")
+		if meta.Get("managed_by").String() != managedBy {
+			continue
+		}
+		d, dataset := parseUnits(meta.Get("retention").String()), meta.Get("dataset").String()
+		switch {
+		case d == 0:
+		case t.Get("name").String() == IndexTemplate:
+			p.keep, p.wasKept = d, d
+		case dataset != "" && t.Get("name").String() == prefix+dataset:
+			p.was[dataset] = d
+		}
+	}
+	if want.Default != 0 {
+		p.keep = want.Default
+	}
+	p.tiers = maps.Clone(p.was)
+	for dataset, d := range want.ByDataset {
+		if d == 0 {
+			delete(p.tiers, dataset)
+		} else {
+			p.tiers[dataset] = d
+		}
+	}
+}
+
+// findRemains lists what is there for tiers that are no longer wanted. Policies of ILM stay: they do nothing by themselves, and indices may be
+// under them.
+func (c *Client) findRemains(ctx context.Context, p *plan) error {
+	for _, dataset := range slices.Sorted(maps.Keys(p.was)) {
+		if _, still := p.tiers[dataset]; !still && !slices.Contains(ownDatasets, dataset) {
+			p.remove = append(p.remove, templates.path+prefix+dataset)
+		}
+	}
+	if p.lifecycle != LifecycleISM {
+		return nil
+	}
+	used := slices.Collect(maps.Values(p.tiers))
+	for _, d := range slices.Compact(slices.Sorted(maps.Values(p.was))) {
+		if slices.Contains(used, d) {
+			continue
+		}
+		i := item{&states, policyName(d), ismPolicy(d, nil, 0)}
+		if a, err := c.look(ctx, i); err != nil && !errors.Is(err, ErrForeign) {
+			return fmt.Errorf("look at %s: %w", i.path(), err)
+		} else if err == nil && a.do != install {
+			p.remove = append(p.remove, i.path())
+		}
+	}
+	return nil
+}
+
+// compete looks for templates of others that come before ours.
+func (p *plan) compete(all []gjson.Result) error {
+	for _, t := range all {
+		if t.Get("index_template._meta.managed_by").String() == managedBy {
+			continue
+		}
+		name, theirs := t.Get("name").String(), t.Get("index_template.priority").Int()
+		for _, o := range p.templates() {
+			if !slices.ContainsFunc(t.Get("index_template.index_patterns").Array(), func(r gjson.Result) bool { return matches(r.String(), o.sample()) }) {
+				continue
+			}
+			switch priority := int64(o.priority()); {
+			case theirs == priority:
+				return fmt.Errorf("index template %q, which Gatebook did not make, takes streams of ours with the same priority, %d: give it another; nothing was changed", name, theirs)
+			case theirs > priority:
+				p.notes = append(p.notes, Step{Did: fmt.Sprintf("index template %q comes before ours (priority %d) for streams such as %s: they get its mapping and lifecycle", name, theirs, o.sample())})
+			}
+		}
+	}
+	return nil
+}
+
+// matches tells whether a name matches a pattern with stars.
+func matches(pattern, name string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == name
+	}
+	if !strings.HasPrefix(name, parts[0]) {
+		return false
+	}
+	name = name[len(parts[0]):]
+	for _, part := range parts[1 : len(parts)-1] {
+		at := strings.Index(name, part)
+		if at < 0 {
+			return false
+		}
+		name = name[at+len(part):]
+	}
+	return strings.HasSuffix(name, parts[len(parts)-1])
 }
