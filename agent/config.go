@@ -76,6 +76,9 @@ func (o OutputConfig) open(env outputs.Env) (outputs.Output, outputs.Params) {
 
 var namespacePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_.]{0,99}$`)
 
+// ValidNamespace tells whether a text may be a namespace of data streams.
+func ValidNamespace(s string) bool { return namespacePattern.MatchString(s) }
+
 // LoadOptions are what the command line says about a config.
 type LoadOptions struct {
 	Logger   *slog.Logger

@@ -55,7 +55,7 @@ records to Elasticsearch, to files, or to its own store, without losing or doubl
 	root.SetErr(stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(runCommand(), demoCommand(), checkCommand(), parseCommand(), queryCommand(), usersCommand(), sessionsCommand(), rulesCommand(), respondCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), checkCommand(), parseCommand(), queryCommand(), usersCommand(), sessionsCommand(), rulesCommand(), respondCommand(), setupCommand(), versionCommand())
 	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError
 	switch {

@@ -23,7 +23,6 @@ func Mappings(free string) any {
 	return fieldMappings(types)
 }
 
-
 func fieldMappings(types Types) object {
 	root := &node{}
 	for i := range event.Fields {

@@ -10,7 +10,7 @@ import (
 
 // Request is a request as a file: somebody else may send it.
 type Request struct {
-	Method string // empty where the file is no request
+	Method string
 	Path   string
 	File   string // below the folder of all, with slashes
 	Body   []byte
@@ -80,4 +80,31 @@ func (r rights) openSearch() object {
 		{"cluster_permissions", cluster},
 		{"index_permissions", []object{{{"index_patterns", []string{Streams, ".ds-" + Streams}}, {"allowed_actions", actions}}}},
 	}
+}
+
+// sections say what the files of a folder are for.
+var sections = map[string]string{
+	"elasticsearch-ilm": `Elasticsearch 8 or 9 with index lifecycle management, which every one has that you run yourself, and Elastic Cloud Hosted too.
+For a type of field that your cluster does not have, put what stands in for it: gatebook setup does that by itself.`,
+	"elasticsearch-dsl":   "Elasticsearch with data stream lifecycle in place of ILM: Elastic Cloud Serverless, or who prefers it.",
+	"opensearch-ism":      "OpenSearch 2 or 3 with the plugin index state management (ISM). Without it leave the policies out: then nothing deletes data by their age.",
+	"security":            "Elasticsearch with security on: the roles, and the requests for API keys of agents. The answer's `encoded` is the agent's api_key.",
+	"opensearch-security": "OpenSearch with its security plugin. It has no privilege for creating alone: an agent may overwrite there, though Gatebook never does.",
+	"kibana":              "Kibana: a form upload, field `file`, with the header `kbn-xsrf: true`. In a space: /s/SPACE before the path.",
+}
+
+// Readme is the list of the requests, for a person who sends them.
+func Readme(list []Request) []byte {
+	var b strings.Builder
+	b.WriteString("# What gatebook setup installs\n\nWritten by `gatebook setup --print`. Choose the folder that fits your cluster and send its requests in this order.\n")
+	last := ""
+	for _, r := range list {
+		folder, _, _ := strings.Cut(r.File, "/")
+		if folder != last {
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", folder, sections[folder])
+			last = folder
+		}
+		fmt.Fprintf(&b, "    %s %s %s\n", r.Method, r.Path, r.File)
+	}
+	return []byte(b.String())
 }

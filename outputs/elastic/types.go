@@ -16,7 +16,7 @@ const (
 	matchOnlyText   = "match_only_text"
 	wildcard        = "wildcard"
 	constantKeyword = "constant_keyword"
-	unindexed       = "object"      // kept, not indexed
+	unindexed       = "object" // kept, not indexed
 )
 
 // fallbacks says what stands in for a type where a server does not know it. What is asked of a field is answered alike by both,
