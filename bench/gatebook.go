@@ -40,6 +40,13 @@ const gatebookLines = `output "elasticsearch" "sink" {
 }
 `
 
+// gatebookReal is as a person would write it.
+const gatebookReal = `output "elasticsearch" "real" {
+  hosts = ["http://{sink}"]
+  setup = true
+}
+`
+
 const gatebookStore = `output "store" "local" {}
 `
 
@@ -125,6 +132,9 @@ var gatebookConfigs = map[string][]string{
 	"Z": {gatebookHead, gatebookAuth, gatebookSink},
 	"X": {gatebookHead, gatebookAuth, gatebookExtras, gatebookLines},
 	"S": {gatebookHead, gatebookAuth, gatebookStore},
+
+	"ES":  {gatebookHead, gatebookAuth, gatebookReal},
+	"ESR": {gatebookHead, gatebookRaw, gatebookReal},
 }
 
 // gatebook builds the binary where none is given.
@@ -141,6 +151,7 @@ func (b *bench) gatebook(ctx context.Context) (shipper, error) {
 		}
 	}
 	bin, err := filepath.Abs(bin)
+	b.binary = bin
 	return shipper{name: "gatebook", command: func(t task) (*exec.Cmd, error) {
 		conf, err := b.gatebookConfig(t)
 		if err != nil {

@@ -23,6 +23,8 @@ type job struct {
 	alone bool   // gatebook's only: no peer has it
 	store bool   // into gatebook's store, not to the sink
 	tcp   bool   // lines come over the network, not from a file
+	real  bool   // into one real Elasticsearch node, not to the sink
+	like  string // the peers have the config of this job; empty: of the job itself
 }
 
 var jobList = []job{
@@ -34,6 +36,16 @@ var jobList = []job{
 	{name: "Z", what: "job B with gzip on the wire", data: "auth", alone: true},
 	{name: "X", what: "everything: parse, ECS, GeoIP, redaction, the shipped rules, fsynced buffer, gzip", data: "auth", alone: true},
 	{name: "S", what: "auth lines into the embedded store, run --once", data: "auth", alone: true, store: true},
+	{name: "ES", what: "job B into one real Elasticsearch node (gatebook: gzip, as by default)", data: "auth", real: true, like: "B"},
+	{name: "ESR", what: "job A into one real Elasticsearch node (gatebook: gzip, as by default)", data: "auth", real: true, like: "A"},
+}
+
+// config is the job whose config the peers take.
+func (j *job) config() string {
+	if j.like != "" {
+		return j.like
+	}
+	return j.name
 }
 
 func jobNames() string {

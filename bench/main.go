@@ -12,12 +12,15 @@
 //	go run ./bench                                  # jobs A B C D, gatebook, rsyslog, syslog-ng, a million lines
 //	go run ./bench -jobs A,B -runs 3 -peers syslogng
 //	go run ./bench -jobs S,X                        # gatebook alone: into the store; with everything on
+//	go run ./bench -jobs ES,ESR -runs 3 -n 300000   # into a real Elasticsearch, which testkit starts: its CPU, too
+//	go run ./bench -mappings all -runs 3 -n 300000  # what a setting or a part of the mapping costs that server
 //	go run ./bench -fault kill9,503 -peers syslogng # lost and doubled lines in place of speed
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -32,6 +35,7 @@ func main() {
 	jobs := flag.String("jobs", "A,B,C,D", "jobs to run: "+jobNames())
 	peers := flag.String("peers", "rsyslog,syslogng", "whom to compare with; empty for nobody")
 	faults := flag.String("fault", "", "count lost and doubled lines instead: kill9, 503, 429 (comma-separated)")
+	mappings := flag.String("mappings", "", "what settings and parts of our mapping cost a real server: all, or words of their names (comma-separated)")
 	flag.IntVar(&b.runs, "runs", 1, "runs of each job; the table shows the median")
 	flag.IntVar(&b.n, "n", 1_000_000, "lines")
 	flag.IntVar(&b.conns, "conns", 2, "connections of job E")
@@ -42,7 +46,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := b.main(ctx, split(*jobs), split(*peers), split(*faults)); err != nil {
+	if err := b.main(ctx, split(*jobs), split(*peers), split(*faults), split(*mappings)); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -60,11 +64,11 @@ type bench struct {
 	json          bool
 
 	sink *server
+	real *realServer
 	who  []shipper
 }
 
-func (b *bench) main(ctx context.Context, jobs, peers, faults []string) error {
-	var err error
+func (b *bench) main(ctx context.Context, jobs, peers, faults, mappings []string) (err error) {
 	if b.work, err = filepath.Abs(b.work); err != nil {
 		return err
 	}
@@ -84,8 +88,16 @@ func (b *bench) main(ctx context.Context, jobs, peers, faults []string) error {
 		return err
 	}
 	defer b.sink.close()
+	defer func() {
+		if b.real != nil {
+			err = errors.Join(err, b.real.close())
+		}
+	}()
 	if err := b.setUp(ctx, peers); err != nil {
 		return err
+	}
+	if len(mappings) > 0 {
+		return b.mappings(ctx, mappings)
 	}
 	if len(faults) > 0 {
 		return b.faults(ctx, faults)

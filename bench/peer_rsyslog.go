@@ -52,7 +52,7 @@ func rsyslogConfig(t task) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "global(workDirectory=%q maxMessageSize=\"64k\" processInternalMessages=\"on\" net.enableDNS=\"off\")\nmodule(load=\"omelasticsearch\")\n", t.state)
 	parse := ""
-	switch t.job.name {
+	switch t.job.config() {
 	case "B":
 		s.WriteString("module(load=\"mmnormalize\")\n")
 		parse = `action(type="mmnormalize" ruleBase="` + t.state + `/auth.rulebase" useRawMsg="off")`
@@ -65,10 +65,10 @@ func rsyslogConfig(t task) string {
 	} else {
 		s.WriteString("module(load=\"imfile\" mode=\"inotify\")\n")
 	}
-	fmt.Fprintf(&s, "main_queue(%s)\n%s", main, rsyslogTemplate(t.job.name))
+	fmt.Fprintf(&s, "main_queue(%s)\n%s", main, rsyslogTemplate(t.job.config()))
 	host, port, _ := net.SplitHostPort(t.sink)
-	fmt.Fprintf(&s, "ruleset(name=\"r\") {\n  %s\n  action(type=\"omelasticsearch\" server=%q serverport=%q searchIndex=\"logs\" searchType=\"\" bulkmode=\"on\" maxbytes=\"20m\" template=\"doc\" action.resumeRetryCount=\"-1\" action.resumeInterval=\"1\" %s)\n}\n",
-		parse, host, port, action)
+	fmt.Fprintf(&s, "ruleset(name=\"r\") {\n  %s\n  action(type=\"omelasticsearch\" server=%q serverport=%q searchIndex=%q searchType=\"\" bulkmode=\"on\" maxbytes=\"20m\" template=\"doc\" action.resumeRetryCount=\"-1\" action.resumeInterval=\"1\" %s)\n}\n",
+		parse, host, port, t.index("rsyslog"), action)
 	if t.job.tcp {
 		host, port, _ := net.SplitHostPort(t.tcp)
 		fmt.Fprintf(&s, "input(type=\"imptcp\" address=%q port=%q ruleset=\"r\" rateLimit.interval=\"0\")\n", host, port)

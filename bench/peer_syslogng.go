@@ -47,7 +47,7 @@ func syslogngConfig(t task, version string) string {
 		fmt.Fprintf(&s, "source s { file(%q flags(no-parse) follow-freq(0.1) log-iw-size(100000) log-fetch-limit(2000)); };\n", t.data)
 	}
 	parse, body := "", "$(format-json --scope none @timestamp=$ISODATE message=$MESSAGE)"
-	switch t.job.name {
+	switch t.job.config() {
 	case "B":
 		s.WriteString(syslogngAuth)
 		parse, body = "parser(p1); if { parser(p2); };", "$(format-json --scope none @timestamp=$ISODATE --key p.* --shift-levels 1)"
@@ -63,9 +63,9 @@ func syslogngConfig(t task, version string) string {
 		disk = fmt.Sprintf("disk-buffer(reliable(%s) disk-buf-size(4G) mem-buf-length(20000) mem-buf-size(64M) dir(%q))", reliable, t.state)
 	}
 	fmt.Fprintf(&s, `destination d { http(url("http://%s/_bulk") method("POST") headers("Content-Type: application/x-ndjson")
-  body("{\"create\":{\"_index\":\"logs\"}}\n%s\n") delimiter("") persist-name("d")
+  body("{\"create\":{\"_index\":\"%s\"}}\n%s\n") delimiter("") persist-name("d")
   batch-lines(4000) batch-bytes(8Mb) batch-timeout(500) workers(4) timeout(60) %s); };
 log { source(s); %s destination(d); flags(flow-control); };
-`, t.sink, body, disk, parse)
+`, t.sink, t.index("syslogng"), body, disk, parse)
 	return s.String()
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -111,20 +110,7 @@ func (p *process) stop() {
 const clockTicks = 100
 
 // cpu returns the seconds of CPU that the process has used, user and system, all threads.
-func (p *process) cpu() (float64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(b), ") ") // the name before it may hold spaces
-	f := strings.Fields(rest)
-	if len(f) < 13 {
-		return 0, errors.New("short /proc stat")
-	}
-	user, err1 := strconv.ParseFloat(f[11], 64)
-	sys, err2 := strconv.ParseFloat(f[12], 64)
-	return (user + sys) / clockTicks, errors.Join(err1, err2)
-}
+func (p *process) cpu() (float64, error) { return cpuOf(p.cmd.Process.Pid) }
 
 // peak returns the process's largest resident size in MiB; 0 if it has ended.
 func (p *process) peak() float64 {

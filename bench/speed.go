@@ -29,21 +29,28 @@ type result struct {
 	Who      string  `json:"who"`
 	Docs     int64   `json:"docs"`
 	Expected int     `json:"expected"`
-	CPU      float64 `json:"cpu_s"`           // until the last document, user and system
-	PerM     float64 `json:"cpu_s_per_M"`     // per million documents
-	Rate     float64 `json:"docs_per_s"`      // from process start to the last document
-	PeakMiB  float64 `json:"peak_rss_mib"`    // of the process
-	BodyMB   float64 `json:"body_mb"`         // unpacked bulk bodies
-	WireMB   float64 `json:"wire_mb"`         // as sent
-	Requests int64   `json:"reqs"`            //
-	Load     float64 `json:"load_before"`     // 1-minute load average at the start
-	Sample   string  `json:"sample"`          // the beginning of the first bulk request, to see what was compared
-	Trouble  string  `json:"error,omitempty"` // why the figures are not to be used
+	CPU      float64 `json:"cpu_s"`        // until the last document, user and system
+	PerM     float64 `json:"cpu_s_per_M"`  // per million documents
+	Rate     float64 `json:"docs_per_s"`   // from process start to the last document
+	PeakMiB  float64 `json:"peak_rss_mib"` // of the process
+	BodyMB   float64 `json:"body_mb"`      // unpacked bulk bodies
+	WireMB   float64 `json:"wire_mb"`      // as sent
+	Requests int64   `json:"reqs"`         //
+	Load     float64 `json:"load_before"`  // 1-minute load average at the start
+
+	ServerPerM float64 `json:"server_cpu_s_per_M,omitempty"` // of a real server, merges included, per million documents
+	DiskPerDoc float64 `json:"disk_bytes_per_doc,omitempty"` // there, after a merge to one segment
+
+	Sample  string `json:"sample"`          // the beginning of the first bulk request, to see what was compared
+	Trouble string `json:"error,omitempty"` // why the figures are not to be used
 }
 
 // speed runs the jobs, everybody in turn, and prints the table.
 func (b *bench) speed(ctx context.Context, jobs []job) error {
 	var all []result
+	if err := b.warmUp(ctx, jobs); err != nil {
+		return err
+	}
 	for run := range b.runs {
 		for _, j := range jobs {
 			for _, s := range b.who {
@@ -80,6 +87,33 @@ func (b *bench) speed(ctx context.Context, jobs []job) error {
 	return nil
 }
 
+// warmUp sends so much to a real server that it runs at its usual speed: everybody's documents, in turn.
+func (b *bench) warmUp(ctx context.Context, jobs []job) error {
+	for b.real == nil || b.real.warm < warmUp {
+		some := false
+		for _, j := range jobs {
+			for _, s := range b.who {
+				if !j.real || j.alone && s.name != "gatebook" {
+					continue
+				}
+				some = true
+				b.say("warming up: job %s, %s", j.name, s.name)
+				r, err := b.one(ctx, j, s)
+				if err != nil {
+					return err
+				}
+				if r.Trouble != "" {
+					return fmt.Errorf("warm up with %s: %s", s.name, r.Trouble)
+				}
+			}
+		}
+		if !some {
+			return nil
+		}
+	}
+	return nil
+}
+
 // prepare gives a shipper an empty state folder and its config.
 func (b *bench) prepare(j job, s shipper, data string) (task, error) {
 	t := task{job: j, data: data, conns: b.conns, sink: b.sink.addr, state: filepath.Join(b.work, "run", s.name)}
@@ -106,6 +140,9 @@ func (b *bench) log(s shipper) string { return filepath.Join(b.work, "logs", s.n
 
 // one run of a job. An error is trouble with the bench; what goes wrong with a shipper is told in the result.
 func (b *bench) one(ctx context.Context, j job, s shipper) (result, error) {
+	if j.real {
+		return b.oneReal(ctx, j, s)
+	}
 	r := result{Job: j.name, Who: s.name, Expected: b.n, Load: loadAverage()}
 	data, err := b.data(j.data)
 	if err != nil {

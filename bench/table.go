@@ -13,7 +13,7 @@ import (
 func table(w io.Writer, jobs []job, all []result, n int) error {
 	fmt.Fprintf(w, "\n%d lines, %d CPUs, %s; CPU-seconds are user and system until the last document, per million lines\n", n, runtime.NumCPU(), runtime.Version())
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "job\twho\tCPU-s/M\tratio\tlines/s\tpeak MiB\tbody MB\twire MB\tdocs\t")
+	fmt.Fprintln(tw, "job\twho\tCPU-s/M\tratio\tlines/s\tpeak MiB\tbody MB\twire MB\tdocs\tserver CPU-s/M\tdisk B/doc\t")
 	for _, j := range jobs {
 		mine := 0.0
 		if g, ok := median(all, j.name, "gatebook"); ok && g.Trouble == "" {
@@ -22,14 +22,14 @@ func table(w io.Writer, jobs []job, all []result, n int) error {
 		for _, who := range names(all, j.name) {
 			r, _ := median(all, j.name, who)
 			if r.Trouble != "" {
-				fmt.Fprintf(tw, "%s\t%s\t-\t-\t-\t-\t-\t-\t%d\t no figures: see above\n", j.name, who, r.Docs)
+				fmt.Fprintf(tw, "%s\t%s\t-\t-\t-\t-\t-\t-\t%d\t-\t-\t no figures: see above\n", j.name, who, r.Docs)
 				continue
 			}
 			ratio := "-"
 			if mine > 0 {
 				ratio = fmt.Sprintf("%.2f", r.PerM/mine)
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%.2f\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t\n", j.name, who, r.PerM, ratio, r.Rate, r.PeakMiB, r.BodyMB, r.WireMB, r.Docs)
+			fmt.Fprintf(tw, "%s\t%s\t%.2f\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t%s\t%s\t\n", j.name, who, r.PerM, ratio, r.Rate, r.PeakMiB, r.BodyMB, r.WireMB, r.Docs, known("%.1f", r.ServerPerM), known("%.0f", r.DiskPerDoc))
 		}
 	}
 	if err := tw.Flush(); err != nil {
@@ -39,6 +39,14 @@ func table(w io.Writer, jobs []job, all []result, n int) error {
 		fmt.Fprintf(w, "  %s: %s\n", j.name, j.what)
 	}
 	return nil
+}
+
+// known prints a figure that not every job has.
+func known(format string, v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf(format, v)
 }
 
 func names(all []result, job string) []string {
