@@ -552,8 +552,8 @@ func TestValidatorFindsMistakes(t *testing.T) {
 	within := func(want, from, to string) { t.Helper(); damage(want, inString(from), inString(to)) }
 
 	damage("is no JSON", `{"type":"dashboard"`, `{"type":dashboard"`)
-	damage("is there twice", `{"type":"dashboard","id":"gatebook-dashboard-audit"`, `{"type":"dashboard","id":"gatebook-dashboard-overview"`)
-	damage("does not begin with", `{"type":"dashboard","id":"gatebook-dashboard-audit"`, `{"type":"dashboard","id":"audit"`)
+	damage("is there twice", `{"type":"dashboard","id":"gatebook-dashboard-audit","attributes"`, `{"type":"dashboard","id":"gatebook-dashboard-overview","attributes"`)
+	damage("does not begin with", `{"type":"dashboard","id":"gatebook-dashboard-audit","attributes"`, `{"type":"dashboard","id":"audit","attributes"`)
 	damage("versions", `"typeMigrationVersion":"8.9.0"`, `"typeMigrationVersion":"10.1.0"`)
 	damage("has the attributes", `"timeRestore":true`, `"timeRestored":true`)
 	damage("leads to no object", `"type":"index-pattern","id":"gatebook-events","name":"overview-events:`, `"type":"index-pattern","id":"gatebook-event","name":"overview-events:`)
@@ -579,13 +579,13 @@ func TestValidatorFindsMistakes(t *testing.T) {
 	within("behind a figure", `"columnOrder":["by-0","figure-0"]`, `"columnOrder":["figure-0","by-0"]`)
 	within("draws the column figure-9, which is not there", `"metricAccessor":"figure-0"`, `"metricAccessor":"figure-9"`)
 	within("draws the column by-0 as what it is not", `"primaryGroups":["by-0"],"metrics":["figure-0"]`, `"primaryGroups":["figure-0"],"metrics":["by-0"]`)
-	within("draws 1 of 2 columns", `"columns":[{"columnId":"by-0"},{"columnId":"figure-0"},{"columnId":"figure-1"},{"columnId":"figure-2"},{"columnId":"figure-3"}]`, `"columns":[{"columnId":"by-0"}]`)
+	within("draws 1 of 5 columns", `"columns":[{"columnId":"by-0"},{"columnId":"figure-0"},{"columnId":"figure-1"},{"columnId":"figure-2"},{"columnId":"figure-3"}]`, `"columns":[{"columnId":"by-0"}]`)
 	within("draws the layer other", `"visualization":{"layerId":"layer-overview-events"`, `"visualization":{"layerId":"other"`)
 	within("overlaps overview-events", `"gridData":{"x":8,"y":5`, `"gridData":{"x":7,"y":5`)
 	within("is out of the grid", `"gridData":{"x":40,"y":5,"w":8`, `"gridData":{"x":40,"y":5,"w":9`)
 	within("gridData.i", `"i":"overview-events"`, `"i":"other"`)
 	within("leads nowhere", `(#/view/gatebook-dashboard-audit)`, `(#/view/gatebook-dashboard-audits)`)
-	within("is not whole", `event.outcome : "failure")`, `event.outcome : "failure"`)
+	damage("is not whole", inString(inString(`event.outcome : "failure"`)), inString(inString(`event.outcome : "failure`)))
 	within("drill-down of the kind", `"factoryId":"OPEN_IN_DISCOVER_DRILLDOWN"`, `"factoryId":"OPEN"`)
 	within("leads to no data view", `dataViewId:gatebook-alerts`, `dataViewId:alerts`)
 }
