@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/gatebook/gatebook/dashboard"
 	"github.com/gatebook/gatebook/query"
@@ -100,15 +101,21 @@ func kql(e query.Expr) (kuery, error) {
 	return k, err
 }
 
-// Objects makes everything there is to import, one object a line: data views, saved searches, dashboards.
-func Objects() ([]byte, error) {
+// Objects makes everything there is to import, one object a line: data views, saved searches, dashboards. The data views are about the data streams of the
+// namespaces, of all where none is named; the ids are the same whatever the namespaces, so that a space has one set of objects.
+func Objects(namespaces ...string) ([]byte, error) {
+	for _, n := range namespaces {
+		if n == "" || strings.ContainsAny(n, "-*,/\\?\"<>| #:") {
+			return nil, fmt.Errorf("make Kibana objects: %q is no namespace", n)
+		}
+	}
 	book, err := dashboard.All()
 	if err != nil {
 		return nil, fmt.Errorf("make Kibana objects: %w", err)
 	}
 	var all []object
 	for _, v := range views {
-		all = append(all, v.object())
+		all = append(all, v.object(namespaces))
 	}
 	for _, s := range book.Searches {
 		o, err := searchObject(s)

@@ -1,15 +1,17 @@
 package kibana
 
 import (
+	"strings"
+
 	"github.com/gatebook/gatebook/event"
 )
 
 // view is a data view.
-type view struct{ id, title, name string }
+type view struct{ id, name, stream, all string }
 
 var views = []view{
-	{EventsView, "logs-gatebook.*", "Gatebook: events"},
-	{AlertsView, "logs-gatebook.alert-*", "Gatebook: alerts"},
+	{EventsView, "Gatebook: events", "logs-gatebook.*", "logs-gatebook.*"},
+	{AlertsView, "Gatebook: alerts", "logs-gatebook.alert", "logs-gatebook.alert-*"},
 }
 
 type viewAttributes struct {
@@ -20,8 +22,16 @@ type viewAttributes struct {
 	AllowNoIndex   bool   `json:"allowNoIndex"` // before the first alert there is no stream of alerts
 }
 
-func (v view) object() object {
-	return newObject(typeView, v.id, viewAttributes{Title: v.title, Name: v.name, TimeFieldName: "@timestamp", FieldFormatMap: inner{formats()}, AllowNoIndex: true}, nil)
+func (v view) object(namespaces []string) object {
+	title := v.all
+	if len(namespaces) > 0 {
+		streams := make([]string, len(namespaces))
+		for i, n := range namespaces {
+			streams[i] = v.stream + "-" + n
+		}
+		title = strings.Join(streams, ",")
+	}
+	return newObject(typeView, v.id, viewAttributes{Title: title, Name: v.name, TimeFieldName: "@timestamp", FieldFormatMap: inner{formats()}, AllowNoIndex: true}, nil)
 }
 
 // format is how values of a field are shown.
