@@ -110,6 +110,8 @@ type layout struct {
 	custom    bool   // the server takes templates of which a part is missing
 	keep      time.Duration
 	tiers     map[string]time.Duration // by short name of the dataset
+	follow    []string                 // datasets that have a template and no tier any more
+	unused    []time.Duration          // times of keeping that have a policy with ISM, and no dataset any more
 }
 
 // findLayout asks the server what it has.
@@ -119,10 +121,8 @@ func (c *Client) findLayout(ctx context.Context, s server, o SetupOptions) (layo
 	if l.types, err = c.findTypes(ctx, s); err != nil {
 		return l, fmt.Errorf("try the mapping: %w", err)
 	}
-	if o.Lifecycle == LifecycleAuto {
-		if l.lifecycle, err = c.findLifecycle(ctx, s); err != nil {
-			return l, fmt.Errorf("look for a lifecycle: %w", err)
-		}
+	if l.lifecycle, err = c.findLifecycle(ctx, s, o.Lifecycle); err != nil {
+		return l, fmt.Errorf("look for a lifecycle: %w", err)
 	}
 	if l.setter, err = c.findSetter(ctx); err != nil {
 		return l, fmt.Errorf("try the pipeline: %w", err)
@@ -199,13 +199,16 @@ func (l layout) statePolicies() []item {
 	for _, d := range slices.Sorted(maps.Keys(patterns)) {
 		items = append(items, item{&states, policyName(d), ismPolicy(d, patterns[d], ownPriority)})
 	}
+	for _, d := range l.unused {
+		items = append(items, item{&states, policyName(d), ismPolicy(d, nil, 0)})
+	}
 	return items
 }
 
 // mappings is the component template with all fields.
 func (l layout) mappings(m mark) object {
 	return object{
-		{"template", object{{"mappings", l.mapping(m)}}},
+		{"template", object{{"mappings", l.sealedMapping()}}},
 		{"_meta", m.meta(member{"ecs_version", event.ECSVersion})},
 	}
 }
@@ -214,6 +217,8 @@ func (l layout) mappings(m mark) object {
 func (l layout) mapping(m mark) object {
 	return append(object{{"_meta", m.meta()}}, fieldMappings(l.types)...)
 }
+
+func (l layout) sealedMapping() object { return item{body: l.mapping}.sealed() }
 
 // How indices are kept: chosen for taking in much. One shard takes tens of thousands of documents a second, and more cost more; what came in need not be
 // found at once; the documents repeat themselves, so that the better compression halves them at little cost.
@@ -260,7 +265,7 @@ type streamTemplate struct {
 
 // templates are the index templates.
 func (l layout) templates() []streamTemplate {
-	datasets := slices.Concat([]string{""}, ownDatasets, slices.Collect(maps.Keys(l.tiers)))
+	datasets := slices.Concat([]string{""}, ownDatasets, l.follow, slices.Collect(maps.Keys(l.tiers)))
 	slices.Sort(datasets)
 	var list []streamTemplate
 	for _, dataset := range slices.Compact(datasets) {

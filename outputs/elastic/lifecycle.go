@@ -110,10 +110,11 @@ func ilmPolicy(keep time.Duration) func(mark) object {
 	}
 }
 
-// ismPolicy is a policy of OpenSearch's index state management; it takes hold of new indices of the patterns by itself.
+// ismPolicy is a policy of OpenSearch's index state management; it takes hold of new indices of the patterns by itself. Without any it is
+// left to indices that are under it already.
 func ismPolicy(keep time.Duration, patterns []string, priority int) func(mark) object {
 	return func(m mark) object {
-		return object{{"policy", object{
+		policy := object{
 			{"description", m.text("keeps for " + timeUnits(keep) + " after the rollover, then deletes")},
 			{"default_state", "hot"},
 			{"states", []object{
@@ -124,8 +125,11 @@ func ismPolicy(keep time.Duration, patterns []string, priority int) func(mark) o
 				},
 				{{"name", "delete"}, {"actions", []object{{{"delete", object{}}}}}, {"transitions", []object{}}},
 			}},
-			{"ism_template", []object{{{"index_patterns", patterns}, {"priority", priority}}}},
-		}}}
+		}
+		if len(patterns) > 0 {
+			policy = append(policy, member{"ism_template", []object{{{"index_patterns", patterns}, {"priority", priority}}}})
+		}
+		return object{{"policy", policy}}
 	}
 }
 
@@ -155,28 +159,38 @@ func ParseLifecycle(s string) (Lifecycle, error) {
 	return Lifecycle(s), nil
 }
 
-// findLifecycle asks which of them the cluster has.
-func (c *Client) findLifecycle(ctx context.Context, s server) (Lifecycle, error) {
-	if s.openSearch {
-		// 404 is the answer of an OpenSearch that has no policies yet.
-		there, err := c.answers(ctx, "/_plugins/_ism/policies", http.StatusNotFound)
-		if err != nil || !there {
-			return LifecycleNone, err
+// findLifecycle asks which of them the cluster has, or whether it has the wanted one.
+func (c *Client) findLifecycle(ctx context.Context, s server, want Lifecycle) (Lifecycle, error) {
+	for _, l := range []Lifecycle{LifecycleILM, LifecycleISM, LifecycleStream} {
+		if want != LifecycleAuto && want != l || want == LifecycleAuto && (s.openSearch && l != LifecycleISM || s.serverless && l != LifecycleStream) {
+			continue
 		}
-		return LifecycleISM, nil
-	}
-	if !s.serverless {
-		there, err := c.answers(ctx, "/_ilm/status")
+		there, err := c.has(ctx, l)
 		if err != nil || there {
-			return LifecycleILM, err
+			return l, err
 		}
+	}
+	if want != LifecycleAuto && want != LifecycleNone {
+		return want, fmt.Errorf("this cluster has no lifecycle of the kind %q", want)
+	}
+	return LifecycleNone, nil
+}
+
+// has tells whether the cluster has such a lifecycle.
+func (c *Client) has(ctx context.Context, l Lifecycle) (bool, error) {
+	switch l {
+	case LifecycleILM:
+		return c.answers(ctx, "/_ilm/status")
+	case LifecycleISM:
+		// 404 is the answer of an OpenSearch that has no policies yet.
+		return c.answers(ctx, "/_plugins/_ism/policies", http.StatusNotFound)
 	}
 	_, err := c.simulate(ctx, object{{"lifecycle", object{{"data_retention", "1d"}}}})
 	var re *RequestError
 	if errors.As(err, &re) && re.Status == http.StatusBadRequest {
-		return LifecycleNone, nil
+		return false, nil
 	}
-	return LifecycleStream, err
+	return err == nil, err
 }
 
 // answers tells whether the server has such an API.

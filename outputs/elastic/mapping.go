@@ -74,6 +74,10 @@ func fieldMapping(f *event.Field, types Types) object {
 		return object{{"type", types.as(matchOnlyText)}}
 	case event.Keyword:
 		return keywordMapping(f, types)
+	case event.DateTime:
+		if f.Name == "@timestamp" { // also where all else may be malformed
+			return object{{"type", "date"}, {"ignore_malformed", false}}
+		}
 	}
 	return object{{"type", string(f.Type)}}
 }

@@ -68,14 +68,6 @@ func (c *Client) Setup(ctx context.Context, o SetupOptions) ([]Step, error) {
 		}
 		steps = append(steps, a.step(o.DryRun))
 	}
-	for _, path := range p.remove {
-		if !o.DryRun {
-			if _, err := c.do(ctx, "DELETE", path, nil); err != nil {
-				return steps, fmt.Errorf("remove %s: %w", path, err)
-			}
-		}
-		steps = append(steps, Step{path, would(o.DryRun, "removed")})
-	}
 	more, err := c.renewStreams(ctx, p, o.DryRun)
 	return append(steps, more...), err
 }
@@ -108,7 +100,6 @@ type plan struct {
 	actions []action
 	was     map[string]time.Duration // the tiers that the server had
 	wasKept time.Duration            // by what has no tier; 0 where nothing was there
-	remove  []string                 // paths of what was for tiers that are no longer wanted
 }
 
 // doing says what is to be done with a thing.
@@ -194,9 +185,6 @@ func (c *Client) plan(ctx context.Context, o SetupOptions) (*plan, error) {
 	if len(foreign) > 0 {
 		return nil, fmt.Errorf("%s: %w; nothing was changed", strings.Join(foreign, ", "), ErrForeign)
 	}
-	if err := c.findRemains(ctx, p); err != nil {
-		return nil, err
-	}
 	return p, p.compete(all)
 }
 
@@ -235,11 +223,13 @@ func (p *plan) keepTiers(all []gjson.Result, want Retention) {
 			continue
 		}
 		d, dataset := parseUnits(meta.Get("retention").String()), meta.Get("dataset").String()
-		switch {
-		case d == 0:
-		case t.Get("name").String() == IndexTemplate:
+		switch name := t.Get("name").String(); {
+		case name == IndexTemplate && d != 0:
 			p.keep, p.wasKept = d, d
-		case dataset != "" && t.Get("name").String() == prefix+dataset:
+		case dataset == "" || name != prefix+dataset:
+		case d == 0:
+			p.follow = append(p.follow, dataset)
+		default:
 			p.was[dataset] = d
 		}
 	}
@@ -248,38 +238,23 @@ func (p *plan) keepTiers(all []gjson.Result, want Retention) {
 	}
 	p.tiers = maps.Clone(p.was)
 	for dataset, d := range want.ByDataset {
-		if d == 0 {
-			delete(p.tiers, dataset)
-		} else {
+		if d != 0 {
 			p.tiers[dataset] = d
+		} else if _, was := p.tiers[dataset]; was {
+			// Its template stays and follows the default: OpenSearch gives none away that a stream goes by.
+			delete(p.tiers, dataset)
+			p.follow = append(p.follow, dataset)
 		}
 	}
-}
-
-// findRemains lists what is there for tiers that are no longer wanted. Policies of ILM stay: they do nothing by themselves, and indices may be
-// under them.
-func (c *Client) findRemains(ctx context.Context, p *plan) error {
-	for _, dataset := range slices.Sorted(maps.Keys(p.was)) {
-		if _, still := p.tiers[dataset]; !still && !slices.Contains(ownDatasets, dataset) {
-			p.remove = append(p.remove, templates.path+prefix+dataset)
+	slices.Sort(p.follow)
+	if p.lifecycle == LifecycleISM {
+		used := slices.Collect(maps.Values(p.tiers))
+		for _, d := range slices.Compact(slices.Sorted(maps.Values(p.was))) {
+			if !slices.Contains(used, d) {
+				p.unused = append(p.unused, d)
+			}
 		}
 	}
-	if p.lifecycle != LifecycleISM {
-		return nil
-	}
-	used := slices.Collect(maps.Values(p.tiers))
-	for _, d := range slices.Compact(slices.Sorted(maps.Values(p.was))) {
-		if slices.Contains(used, d) {
-			continue
-		}
-		i := item{&states, policyName(d), ismPolicy(d, nil, 0)}
-		if a, err := c.look(ctx, i); err != nil && !errors.Is(err, ErrForeign) {
-			return fmt.Errorf("look at %s: %w", i.path(), err)
-		} else if err == nil && a.do != install {
-			p.remove = append(p.remove, i.path())
-		}
-	}
-	return nil
 }
 
 // compete looks for templates of others that come before ours.

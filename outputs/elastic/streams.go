@@ -66,9 +66,7 @@ func (c *Client) renewStreams(ctx context.Context, p *plan, dry bool) ([]Step, e
 
 // made tells whether an index template is ours.
 func (p *plan) made(template string) bool {
-	dataset, cut := strings.CutPrefix(template, prefix)
-	_, was := p.was[dataset]
-	return cut && was || slices.ContainsFunc(p.templates(), func(t streamTemplate) bool { return t.name() == template })
+	return slices.ContainsFunc(p.templates(), func(t streamTemplate) bool { return t.name() == template })
 }
 
 // templateOf is the template that a stream goes by, as planned.
