@@ -28,6 +28,10 @@ type Option func(*elasticsearch.Options)
 // Full asks for the server with ingest processors, painless and reindex (1 GB of downloads on first use; else 100 MB).
 func Full() Option { return func(o *elasticsearch.Options) { o.Flavor = elasticsearch.Full } }
 
+// ESQL asks for Elasticsearch 8 with ES|QL (POST /_query) and the KQL query; like the plain one it has no painless, no ingest
+// processors and no module of aggregations beyond the server's own.
+func ESQL() Option { return func(o *elasticsearch.Options) { o.Flavor = elasticsearch.ESQL } }
+
 // Elasticsearch9 asks for Elasticsearch 9 in place of 8. It needs Java 21: where there is none the test is skipped.
 func Elasticsearch9() Option { return func(o *elasticsearch.Options) { o.Version = 9 } }
 

@@ -8,7 +8,7 @@ import (
 
 // The servers of other major versions do what a sender of logs needs. One node at a time: each start costs the machine 15 s.
 func TestElasticsearchVersions(t *testing.T) {
-	f := func(want string, opts ...Option) {
+	f := func(want string, check func(*testing.T, *Node), opts ...Option) {
 		t.Helper()
 		t.Run(want, func(t *testing.T) {
 			n := Elasticsearch(t, opts...)
@@ -18,15 +18,43 @@ func TestElasticsearchVersions(t *testing.T) {
 				t.Errorf("version %q, want %s", root.Version.Number, want)
 			}
 			checkDataStream(t, n)
-			n.Must("PUT", "/_ingest/pipeline/p", `{"processors":[{"set":{"field":"event.ingested","value":"{{{_ingest.timestamp}}}"}}]}`, nil)
-			n.Must("PUT", "/piped/_doc/1?pipeline=p&refresh=true", `{"a":1}`, nil)
-			if r := n.Search("piped", ""); r.Total != 1 || !strings.Contains(string(r.Hits[0].Source), "ingested") {
-				t.Errorf("pipeline did not set event.ingested: %+v", r)
-			}
+			check(t, n)
 		})
 	}
-	f("9.", Elasticsearch9(), Full())
-	f("3.", OpenSearch3(), ProductHeader())
+	f("8.", checkESQL, ESQL())
+	f("9.", checkPipeline, Elasticsearch9(), Full())
+	f("3.", checkPipeline, OpenSearch3(), ProductHeader())
+}
+
+// checkPipeline has an ingest pipeline set a field.
+func checkPipeline(t *testing.T, n *Node) {
+	t.Helper()
+	n.Must("PUT", "/_ingest/pipeline/p", `{"processors":[{"set":{"field":"event.ingested","value":"{{{_ingest.timestamp}}}"}}]}`, nil)
+	n.Must("PUT", "/piped/_doc/1?pipeline=p&refresh=true", `{"a":1}`, nil)
+	if r := n.Search("piped", ""); r.Total != 1 || !strings.Contains(string(r.Hits[0].Source), "ingested") {
+		t.Errorf("pipeline did not set event.ingested: %+v", r)
+	}
+}
+
+// checkESQL asks in ES|QL and in KQL.
+func checkESQL(t *testing.T, n *Node) {
+	t.Helper()
+	n.Must("PUT", "/asked", `{"mappings":{"properties":{"@timestamp":{"type":"date"},"user.name":{"type":"keyword"},"source.ip":{"type":"ip"}}}}`, nil)
+	n.Must("POST", "/asked/_bulk?refresh=true", `{"create":{}}
+{"@timestamp":"2026-11-22T10:00:00Z","user.name":"alice","source.ip":"192.0.2.1"}
+{"create":{}}
+{"@timestamp":"2026-11-22T10:04:00Z","user.name":"alice","source.ip":"192.0.2.2"}
+{"create":{}}
+{"@timestamp":"2026-11-22T10:05:00Z","user.name":"bob","source.ip":"198.51.100.1"}
+`, nil)
+	var answer struct{ Values [][]any }
+	n.Must("POST", "/_query", `{"query":"FROM asked | WHERE CIDR_MATCH(source.ip, \"192.0.2.0/24\") | STATS n = COUNT(*), ips = COUNT_DISTINCT(source.ip) BY user.name, at = DATE_TRUNC(5 minutes, @timestamp) | WHERE n >= 2 | KEEP user.name, n, ips"}`, &answer)
+	if got := fmt.Sprint(answer.Values); got != "[[alice 2 2]]" {
+		t.Errorf("ES|QL: %s", got)
+	}
+	if r := n.Search("asked", `{"query":{"kql":{"query":"user.name: b* and not source.ip: 192.0.2.0/24"}}}`); r.Total != 1 {
+		t.Errorf("KQL: %d hits", r.Total)
+	}
 }
 
 // checkDataStream makes a data stream by templates and writes to it, across a rollover.

@@ -1,6 +1,7 @@
 package elasticsearch
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -77,7 +79,7 @@ func build(ctx context.Context, opts *Options, jdk string) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(work)
-	if err := maven(ctx, work, r.properties, opts.Flavor == Full); err != nil {
+	if err := maven(ctx, work, r.properties, opts.Flavor); err != nil {
 		return "", err
 	}
 	b := builder{ctx: ctx, recipe: r, jdk: jdk, work: work, target: filepath.Join(work, "target")}
@@ -85,7 +87,7 @@ func build(ctx context.Context, opts *Options, jdk string) (string, error) {
 	if opts.Flavor == OpenSearch {
 		made, err = b.openSearch()
 	} else {
-		made, err = b.elasticsearch(opts.Flavor == Full)
+		made, err = b.elasticsearch(opts.Flavor)
 	}
 	if err != nil {
 		return "", err
@@ -134,13 +136,13 @@ func unpack(folder, dir string) error {
 
 // maven fetches and unpacks the artifacts; offline first, so that a filled local repository needs no network.
 // -llr: an artifact is taken from the local repository whichever repository id it came from.
-func maven(ctx context.Context, dir string, properties []string, full bool) error {
+func maven(ctx context.Context, dir string, properties []string, flavor Flavor) error {
 	args := []string{"-B", "-q", "generate-resources"}
 	for _, p := range properties {
 		args = append(args, "-D"+p)
 	}
-	if full {
-		args = append([]string{"-Pfull"}, args...)
+	if flavor == Full || flavor == ESQL { // profiles of the pom
+		args = append(args, "-P"+string(flavor))
 	}
 	if command(ctx, dir, "mvn", append([]string{"-o", "-llr"}, args...)...) == nil {
 		return nil
@@ -173,16 +175,20 @@ type builder struct {
 }
 
 // elasticsearch puts the minimal distribution, the further modules and our plugin together.
-func (b builder) elasticsearch(full bool) (string, error) {
+func (b builder) elasticsearch(flavor Flavor) (string, error) {
 	base, err := only(filepath.Join(b.target, "base", "elasticsearch-*"))
 	if err != nil {
 		return "", err
 	}
 	_, version, _ := strings.Cut(filepath.Base(base), "-")
-	if full {
-		if err := b.addModules(base, version); err != nil {
-			return "", err
-		}
+	switch flavor {
+	case Full:
+		err = b.addModules(base, version)
+	case ESQL:
+		err = b.addJars(base)
+	}
+	if err != nil {
+		return "", err
 	}
 	classes := filepath.Join(b.target, "shim")
 	plugin := filepath.Join(base, "plugins", "testshim")
@@ -222,6 +228,47 @@ func (b builder) addModules(base, version string) error {
 		}
 	}
 	return nil
+}
+
+// addJars makes a module of each folder of jars that Maven filled. A module's descriptor is in its own jar; of the modules that it extends those
+// stay that are there (ES|QL runs without painless and machine learning, apart from what it has of them).
+func (b builder) addJars(base string) error {
+	folders, err := filepath.Glob(filepath.Join(b.target, "modules", "*"))
+	if err != nil || len(folders) == 0 {
+		return fmt.Errorf("add modules: none in %s: %w", b.target, errors.Join(err, fs.ErrNotExist))
+	}
+	for _, folder := range folders {
+		name := filepath.Base(folder)
+		jar, err := only(filepath.Join(folder, name+"-[0-9]*.jar"))
+		if err != nil {
+			return fmt.Errorf("add module %s: %w", name, err)
+		}
+		to := filepath.Join(base, "modules", name)
+		if err := os.CopyFS(to, os.DirFS(folder)); err != nil {
+			return fmt.Errorf("add module %s: %w", name, err)
+		}
+		desc, err := descriptor(jar, name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, "plugin-descriptor.properties"), desc, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("add module %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func descriptor(jar, name string) ([]byte, error) {
+	z, err := zip.OpenReader(jar)
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	text, err := fs.ReadFile(z, "META-INF/es-plugins/"+name+"/plugin-descriptor.properties")
+	if err != nil {
+		return nil, err
+	}
+	return regexp.MustCompile(`,(lang-painless|x-pack-ml)\b`).ReplaceAll(text, nil), nil
 }
 
 // openSearch compiles the launcher beside the class path that Maven copied.

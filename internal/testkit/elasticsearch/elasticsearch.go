@@ -1,7 +1,8 @@
 // Package elasticsearch starts one real Elasticsearch (or OpenSearch) node on 127.0.0.1 for tests.
 //
 // The server comes from artifacts on Maven Central, fetched on first use into a cache folder; nothing of it is part of
-// this repository. It needs a JDK 17 or newer (java, javac, jar) and Maven; [ErrMissing] says what is not there.
+// this repository. It needs Maven and a JDK (java, javac, jar): 17 or newer for Elasticsearch 8, 17 to 23 for OpenSearch 2, 21 or newer
+// for Elasticsearch 9 and OpenSearch 3. [ErrMissing] and [ErrOldJDK] say what is not there.
 //
 //	Maven Central --mvn--> cache/<hash of the recipe>/home-min|home-full|home-opensearch   (built once, under a file lock)
 //	                                        |
@@ -12,11 +13,35 @@
 // Promises: Start returns only once the cluster is yellow or better; Kill is a SIGKILL of the server itself; Restart runs
 // again on the same port and data; no node outlives the process that started it.
 //
+// # What there is
+//
+//	                      flavor, version   downloads   what is in it
+//	Elasticsearch 8.19.13 Min               103 MB      server, netty transport, x-pack-core, security
+//	                      Full              + 920 MB    + painless, ingest processors, reindex, aggregations, logsdb, KQL
+//	Elasticsearch 8.19.21 ESQL              125 MB      as Min, and ES|QL, KQL
+//	Elasticsearch 9.4.3   Min, 9            124 MB      as Min of 8
+//	                      Full, 9           + 950 MB    as Full of 8, less logsdb and KQL
+//	OpenSearch 2.19.1     OpenSearch        53 MB       server and all its modules; no plugins, no security
+//	OpenSearch 3.8.0      OpenSearch, 3     71 MB       the same
+//
 // What is real: server, transport and security are Elastic's own minimal distribution; flavor [Full] adds the stock modules
-// (painless, ingest processors, reindex, aggregations) of the same build, out of the SonarQube archive that bundles them.
-// What is not: GET/PUT/DELETE _data_stream and _ilm come from es/src/TestShim.java (and GET / in flavor [Min]); data streams
+// of the same build, out of the SonarQube archive that bundles them;
+// flavor [ESQL] adds ES|QL, put together from its published jars, less what it has of painless and of machine learning (CATEGORIZE).
+// What is not: GET/PUT/DELETE _data_stream and _ilm come from es/src/TestShim.java (and GET / in the flavors [Min] and [ESQL]); data streams
 // behind them are real, lifecycle policies are validated and stored but never executed. The field types wildcard,
-// constant_keyword, match_only_text, scaled_float and version are absent, as are SQL, EQL and the geoip processor.
+// constant_keyword, match_only_text, scaled_float and version are absent, as are data stream lifecycle, SQL, EQL and the geoip processor.
+// ES|QL is in flavor [ESQL] alone.
+//
+// # What cannot be had
+//
+// Looked for on Maven Central on 2026-11-22 by the coordinates that their projects publish under:
+//
+//   - OpenSearch's index state management (_plugins/_ism): org.opensearch.plugin:opensearch-index-management has no artifact there, under no
+//     version; nor has org.opensearch:opensearch-index-management or org.opensearch.plugin:opensearch-index-management-spi.
+//     Only opensearch-job-scheduler, on which it builds, is published. OpenSearch answers _plugins/_ism with status 400, "no handler found".
+//   - Elasticsearch's x-pack-ilm, x-pack-eql, x-pack-ql, data-streams, wildcard and constant-keyword: no artifacts. What runs ILM, EQL and data
+//     stream lifecycle is in the full distribution alone, which is not on Maven Central.
+//   - Elasticsearch's mapper-extras (scaled_float, match_only_text): org.elasticsearch.plugin:mapper-extras-client ends with 7.17.29.
 package elasticsearch
 
 import (
@@ -34,6 +59,8 @@ const (
 	Min Flavor = "min"
 	// Full adds those; 1 GB of downloads on first use.
 	Full Flavor = "full"
+	// ESQL is Min with ES|QL and KQL; 125 MB of downloads.
+	ESQL Flavor = "esql"
 	// OpenSearch is OpenSearch 2, 53 MB of downloads, without security.
 	OpenSearch Flavor = "opensearch"
 )
@@ -65,13 +92,16 @@ func (o *Options) setDefaults() error {
 		o.Flavor = Min
 	}
 	switch o.Flavor {
-	case Min, Full, OpenSearch:
+	case Min, Full, ESQL, OpenSearch:
 	default:
 		return fmt.Errorf("start elasticsearch: unknown flavor %q", o.Flavor)
 	}
 	versions := []int{8, 9}
-	if o.Flavor == OpenSearch {
+	switch o.Flavor {
+	case OpenSearch:
 		versions = []int{2, 3}
+	case ESQL:
+		versions = []int{8}
 	}
 	if o.Version == 0 {
 		o.Version = versions[0]

@@ -82,7 +82,7 @@ func (n *Node) writeConfig() error {
 		return errors.Join(err, os.WriteFile(filepath.Join(conf, "log4j2.properties"), []byte(openSearchLogging), 0o644))
 	}
 	fmt.Fprintf(&y, "xpack.security.enabled: %t\n", n.opts.Security)
-	if n.opts.Flavor == Min {
+	if n.opts.Flavor == Min || n.opts.Flavor == ESQL {
 		y.WriteString("testshim.root: true\n")
 	}
 	if n.opts.Security {

@@ -31,6 +31,12 @@ var (
 		},
 		minJDK: 17,
 	}
+	elasticsearchESQL = recipe{
+		folder:     "es",
+		properties: []string{"es.version=8.19.21"},
+		sources:    []string{"src/TestShim.java", "src8/Cluster.java"},
+		minJDK:     17,
+	}
 	elasticsearch9 = recipe{
 		folder:     "es",
 		properties: []string{"es.version=9.4.3", "sonar.version=26.9.0.129388"},
@@ -62,6 +68,8 @@ func (o *Options) recipe() recipe {
 		return openSearch3
 	case o.Flavor == OpenSearch:
 		return openSearch2
+	case o.Flavor == ESQL:
+		return elasticsearchESQL
 	case o.Version == 9:
 		return elasticsearch9
 	default:
