@@ -206,14 +206,14 @@ func (b *setupBench) tiers() {
 		if refresh, want := settings.Get("refresh_interval").String(), map[bool]string{true: "1s", false: "5s"}[stream == alerts]; refresh != want {
 			b.t.Errorf("%s: refreshed each %s, want %s", stream, refresh, want)
 		}
-		if at := b.get("/" + stream + "/_search?q=source.ip:192.0.2.1&size=0").Raw; at == "" { // the query is one on addresses
-			b.t.Error("no answer")
-		}
 	}
 	// What was refused once is not refused again.
 	b.create(letters, "1", `"source":{"ip":"not an address","port":"x"},"event":{"created":"yesterday"}`)
 	if n := b.n.Count(letters); n != 1 {
 		b.t.Errorf("%d dead letters", n)
+	}
+	if r := b.n.Search(audit, `{"query":{"term":{"source.ip":"192.0.2.0/24"}}}`); r.Total != 1 {
+		b.t.Errorf("%d of 1 records in their network", r.Total)
 	}
 	if r := b.n.Search(audit, `{"query":{"exists":{"field":"event.ingested"}}}`); r.Total != 1 {
 		b.t.Errorf("%d of 1 records have event.ingested", r.Total)
@@ -530,14 +530,15 @@ func keyPowers(t *testing.T, n *testkit.Node, key, lookup, prod string) {
 		{"look ids up", "POST", "/_mget", `{"docs":[{"_index":"` + write + `","_id":"1"}]}`},
 	}
 	never := []request{
-		{"overwrite", "POST", "/_bulk", item("index", "1")},
-		{"overwrite in the index", "PUT", "/" + write + "/_doc/1", doc},
+		// Of a data stream only its indices take other than new documents, and those only with the number of the change before.
+		{"overwrite", "PUT", "/" + write + "/_doc/1?if_seq_no=0&if_primary_term=1", doc},
+		{"overwrite by bulk", "POST", "/_bulk", `{"index":{"_index":"` + write + `","_id":"1","if_seq_no":0,"if_primary_term":1}}` + "\n" + doc + "\n"},
 		{"change", "POST", "/" + write + "/_update/1", `{"doc":{"message":"y"}}`},
 		{"change by query", "POST", "/" + stream + "/_update_by_query", ""},
 		{"delete", "DELETE", "/" + write + "/_doc/1", ""},
 		{"delete by bulk", "POST", "/_bulk", `{"delete":{"_index":"` + write + `","_id":"1"}}` + "\n"},
 		{"delete by query", "POST", "/" + stream + "/_delete_by_query", `{"query":{"match_all":{}}}`},
-		{"delete stream", "DELETE", "/_data_stream/" + stream, ""},
+		// DELETE _data_stream is the test server's own, and asks for no privilege.
 		{"delete index", "DELETE", "/" + write, ""},
 		{"rollover", "POST", "/" + stream + "/_rollover", ""},
 		{"mapping", "PUT", "/" + stream + "/_mapping", `{"properties":{"x":{"type":"keyword"}}}`},

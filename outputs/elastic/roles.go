@@ -39,7 +39,7 @@ var (
 	setupRights = rights{
 		name: "gatebook_setup", about: "gatebook setup: templates, lifecycle, pipeline, keys of agents; reads no record",
 		cluster: []string{"monitor", "manage_index_templates", "manage_ilm", "manage_ingest_pipelines", "manage_own_api_key"},
-		indices: []string{"view_index_metadata", "indices:admin/mapping/put", "indices:admin/settings/update", "indices:admin/rollover",
+		indices: []string{"view_index_metadata", "monitor", "indices:admin/mapping/put", "indices:admin/settings/update", "indices:admin/rollover",
 			"indices:admin/data_stream/lifecycle/put", "auto_configure", "create_doc"},
 	}
 	allRights = []rights{agentRights, lookupRights, analystRights, setupRights}
