@@ -96,7 +96,7 @@ func makePanel(book *dashboard.Book, page *dashboard.Page, p dashboard.Panel) (p
 		return made, nil, err
 	}
 	enhancements, references := drilldowns(book, p)
-	made.Type, made.EmbeddableConfig = "lens", lensConfig{Enhancements: enhancements, Attributes: l}
+	made.Type, made.EmbeddableConfig = "lens", lensConfig{HidePanelTitles: p.Kind == dashboard.Metric, Enhancements: enhancements, Attributes: l} // a metric has its title within
 	return made, append(append([]reference(nil), l.References...), references...), nil
 }
 

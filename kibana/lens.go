@@ -207,6 +207,8 @@ type (
 		XAccessor     string    `json:"xAccessor"`
 		SplitAccessor string    `json:"splitAccessor,omitempty"`
 		Accessors     []string  `json:"accessors"`
+		Position      string    `json:"position"`
+		ShowGridlines bool      `json:"showGridlines"`
 		YConfig       []yConfig `json:"yConfig,omitempty"`
 	}
 	yConfig struct {
@@ -262,7 +264,7 @@ func drawing(p dashboard.Panel, name string, buckets, figures []string) (string,
 		}
 		return "lnsDatatable", t
 	}
-	l := xyLayer{LayerID: name, LayerType: dataLayer, SeriesType: "bar_stacked", Accessors: figures}
+	l := xyLayer{LayerID: name, LayerType: dataLayer, SeriesType: "bar_stacked", Accessors: figures, Position: "top"}
 	switch p.Kind {
 	case dashboard.Bar:
 		l.SeriesType, l.XAccessor = "bar_horizontal", buckets[0]
