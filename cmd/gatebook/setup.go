@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -300,7 +299,7 @@ func (o *setupOptions) printAll(cmd *cobra.Command) error {
 		keep = list[0].Retention
 	}
 	list := elastic.Requests(elastic.SetupOptions{Retention: keep})
-	more, err := o.kibanaRequests(cmd.Context())
+	more, err := o.kibanaRequests(cmd)
 	if err != nil {
 		return err
 	}
@@ -322,10 +321,4 @@ func (o *setupOptions) printAll(cmd *cobra.Command) error {
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d requests; README.md lists them\n", o.print, len(list))
 	return nil
-}
-
-func (o *setupOptions) prepareKibana(cmd *cobra.Command) error { return nil }
-
-func (o *setupOptions) kibanaRequests(ctx context.Context) ([]elastic.Request, error) {
-	return nil, nil
 }
