@@ -97,6 +97,7 @@ var (
 	descSent      = describe("output_notifications_total", "Notifications or mails sent since the start or the last reload.", "output")
 	descFolded    = describe("output_notifications_folded_total", "Alerts told with another one of the same event, or in a digest.", "output")
 	descFallbacks = describe("output_notification_fallbacks_total", "Bodies of a template that were no JSON and were sent in the default form.", "output")
+	descRequest   = describe("output_request_bytes", "What a request comes to at present where there is enough to send, before compression.", "output")
 	descHeld      = describe("output_problem", "1 while the output does not take what it gets.", "output")
 )
 
@@ -160,6 +161,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			counter(descPossible, float64(e.PossibleDuplicates), name)
 			counter(descLookups, float64(e.Lookups), name)
 			counter(descCollision, float64(e.Collisions), name)
+			gauge(descRequest, float64(f.RequestBytes), name)
 		}
 		if n, ok := outputs.Notify(o.Output); ok {
 			counter(descSent, float64(n.Sent), name)

@@ -59,8 +59,13 @@ var variants = []variant{
 		keep := []string{"@timestamp", "message", "host.name", "process.name", "process.pid", "event.action", "user.name", "source.ip", "source.port"}
 		each(p, "", func(f string, m map[string]any) {
 			if !slices.Contains(keep, f) {
+				object := m["type"] != "keyword" && m["type"] != "text"
 				clear(m)
-				m["type"], m["index"], m["doc_values"] = "keyword", false, false
+				if m["type"] = "object"; object {
+					m["enabled"] = false
+				} else {
+					m["type"], m["index"], m["doc_values"] = "keyword", false, false
+				}
 			} else {
 				delete(m, "fields")
 			}
@@ -138,6 +143,7 @@ func (b *bench) mappings(ctx context.Context, words []string) error {
 				return fmt.Errorf("%s: %w", v.name, err)
 			}
 			b.real.warm += b.n
+			b.say("  %.1f CPU-s/M, %.0f/s, %.0f B", cpu, rate, disk)
 			if run >= 0 {
 				all[i].cpu, all[i].rate, all[i].disk = append(all[i].cpu, cpu), append(all[i].rate, rate), append(all[i].disk, disk)
 			}
@@ -187,7 +193,7 @@ func (b *bench) installed(ctx context.Context) (settings, mapping map[string]any
 		return nil, nil, err
 	}
 	defer client.Close()
-	if _, err := client.Setup(ctx); err != nil {
+	if _, err := client.Setup(ctx, elastic.SetupOptions{}); err != nil {
 		return nil, nil, err
 	}
 	var t struct {

@@ -24,10 +24,14 @@ func (d *driver) fetch(ctx context.Context) {
 			stop()
 		}()
 	}
+	var next *buffer.Block // read, and too much for the group before
 	for {
-		b, err := d.first(ctx, nctx)
-		if b == nil || err != nil {
-			return
+		b := next
+		if next = nil; b == nil {
+			var err error
+			if b, err = d.first(ctx, nctx); b == nil || err != nil {
+				return
+			}
 		}
 		select {
 		case <-d.want:
@@ -37,9 +41,13 @@ func (d *driver) fetch(ctx context.Context) {
 		}
 		group := []*buffer.Block{b}
 		size, items := int64(b.RawSize), b.Count
-		for size < d.o.BatchBytes && items < d.o.BatchItems {
+		for size < d.st.requestBytes.Load() && items < d.o.BatchItems {
 			b, ok, err := d.r.TryNext()
 			if !ok || err != nil {
+				break
+			}
+			if !d.pace.fits(size, int64(b.RawSize)) {
+				next = b
 				break
 			}
 			group = append(group, b)
@@ -50,6 +58,9 @@ func (d *driver) fetch(ctx context.Context) {
 		case <-ctx.Done():
 			for _, b := range group {
 				b.Release()
+			}
+			if next != nil {
+				next.Release()
 			}
 			return
 		}
@@ -90,8 +101,11 @@ func (d *driver) first(ctx, nctx context.Context) (*buffer.Block, error) {
 // admit makes a job of the blocks at hand; nil where they come to nothing, or must wait for a full stream.
 func (d *driver) admit() *job {
 	b := &Batch{}
-	for len(d.parked) > 0 && (b.Len == 0 || b.Size < d.o.BatchBytes && b.Len < d.o.BatchItems) {
+	for len(d.parked) > 0 && (b.Len == 0 || b.Size < d.pace.size() && b.Len < d.o.BatchItems) {
 		block := d.parked[0]
+		if b.Len > 0 && !d.pace.fits(b.Size, int64(block.RawSize)) {
+			break
+		}
 		if !d.admitBlock(b, block) {
 			break
 		}
@@ -103,7 +117,7 @@ func (d *driver) admit() *job {
 	if b.Len == 0 {
 		return nil
 	}
-	return &job{batch: b}
+	return &job{batch: b, full: b.Size >= d.pace.size() || b.Len >= d.o.BatchItems || len(d.parked) > 0 || d.pace.ceiling > 0 && b.Size > d.pace.ceiling/2}
 }
 
 // admitBlock adds a block to the batch: whole where it can be. It returns false where the block has to wait.

@@ -3,6 +3,7 @@ package outputs
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -15,6 +16,11 @@ type Batch struct {
 	Len   int   // items
 	Size  int64 // bytes before compression
 	Final bool  // nothing more will come: nothing is to be put off any longer
+
+	// Wait is how long the server may wait for what is not there at present, a shard or an index; 0: as long as is usual.
+	Wait time.Duration
+	// Took is set by Write: how long the server worked on the request by its own word; 0: it did not say.
+	Took time.Duration
 }
 
 // Part is a run of items that lie together: a block of the log as it is, or chosen items one after the other.

@@ -55,6 +55,7 @@ type driver struct {
 	streams map[string]*stream
 	parked  []*buffer.Block // admitted when a full stream has room again
 	gate    gate
+	pace    pace
 	press   int // requests in a row whose items were mostly turned away
 	pause   time.Time
 
@@ -74,6 +75,8 @@ type job struct {
 	probe    *stream
 	attempts int
 	due      time.Time
+	began    time.Time // the last attempt
+	full     bool      // there was more to send
 }
 
 type result struct {
@@ -98,10 +101,11 @@ func Run(ctx context.Context, r Reader, out Output, o Options) error {
 	wctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	d := &driver{
-		r: r, out: out, o: o, st: o.Stats, wctx: wctx, results: make(chan result, o.Workers+4), want: make(chan struct{}, 1),
+		r: r, out: out, o: o, st: o.Stats, wctx: wctx, results: make(chan result, o.MostWorkers+4), want: make(chan struct{}, 1),
 		groups: make(chan []*buffer.Block), streams: map[string]*stream{}, commitAt: time.Now().Add(o.CommitEvery),
 	}
 	d.trouble.init(o)
+	d.pace.init(&o)
 	d.cp, _ = out.(Checkpointer)
 	d.exact = d.cp != nil && o.Workers == 1
 	if err := d.restore(); err != nil {
@@ -191,10 +195,14 @@ func (d *driver) dispatch(now time.Time) error {
 	if d.must || !d.started && d.running > 0 {
 		return nil
 	}
+	d.pace.raise(now)
 	for d.gate.open(now, d.running) {
 		j := d.nextJob(now)
 		if j == nil {
 			break
+		}
+		if most := d.pace.largest(); most > 0 && j.batch.Size > most && j.batch.Len > 1 && d.halve(j) {
+			continue
 		}
 		if err := d.start(j); err != nil {
 			return err
@@ -203,7 +211,7 @@ func (d *driver) dispatch(now time.Time) error {
 			break // one at a time, to see whether it works
 		}
 	}
-	if d.gate.closed || !d.started && d.running > 0 || len(d.parked) > 0 || d.wanted || d.live >= d.o.Workers || now.Before(d.pause) {
+	if d.gate.closed || !d.started && d.running > 0 || len(d.parked) > 0 || d.wanted || d.live >= d.pace.slots || now.Before(d.pause) {
 		return nil
 	}
 	if !d.ended {
@@ -226,12 +234,12 @@ func (d *driver) dispatch(now time.Time) error {
 // nextJob picks what is to be sent next: what has waited longest comes first.
 func (d *driver) nextJob(now time.Time) *job {
 	for i, j := range d.retry {
-		if !j.due.After(now) && (j.attempts > 0 || d.live < d.o.Workers) {
+		if !j.due.After(now) && (j.attempts > 0 || d.live < d.pace.slots) {
 			d.retry = slices.Delete(d.retry, i, i+1)
 			return j
 		}
 	}
-	if d.live < d.o.Workers {
+	if d.live < d.pace.slots {
 		if j := d.dueItems(now); j != nil {
 			return j
 		}
@@ -241,7 +249,7 @@ func (d *driver) nextJob(now time.Time) *job {
 			return j
 		}
 	}
-	if d.live < d.o.Workers && !now.Before(d.pause) {
+	if d.live < d.pace.slots && !now.Before(d.pause) {
 		return d.admit()
 	}
 	return nil
@@ -266,7 +274,7 @@ func (d *driver) start(j *job) error {
 		}
 	}
 	j.attempts++
-	j.batch.Final = d.ended
+	j.began, j.batch.Final = time.Now(), d.ended
 	d.st.inFlight.Add(int64(j.batch.Len))
 	d.st.requests.Add(1)
 	go func() {
@@ -400,10 +408,12 @@ func (d *driver) wakeAt(now time.Time) time.Time {
 		sooner(d.pause)
 	}
 	for _, j := range d.retry {
-		sooner(j.due)
+		if j.attempts > 0 || d.live < d.pace.slots { // it has a slot, or there is one
+			sooner(j.due)
+		}
 	}
 	for _, s := range d.streams {
-		if t, ok := s.nextDue(); ok && (!s.troubled || d.probes == 0) && (s.troubled || d.live < d.o.Workers) {
+		if t, ok := s.nextDue(); ok && (!s.troubled || d.probes == 0) && (s.troubled || d.live < d.pace.slots) {
 			sooner(t)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gatebook/gatebook/buffer"
 	"github.com/gatebook/gatebook/event"
@@ -24,6 +25,10 @@ type request struct {
 	sent []int // index in the batch of each item sent; nil: all, in their order
 }
 
+// waitShards is how long a request may wait for an index that is to be made or a shard that is not active. All its items wait
+// so long, those of other streams too: the first requests with items of a stream that turns red, until that is known.
+const waitShards = 5 * time.Second
+
 // Write sends a batch with one bulk request.
 func (o *elasticOutput) Write(ctx context.Context, b *Batch) error {
 	r := o.scratch.Get().(*request)
@@ -38,9 +43,10 @@ func (o *elasticOutput) Write(ctx context.Context, b *Batch) error {
 	}
 	r.answer.Failed = r.answer.Failed[:0]
 	if n > 0 {
-		if err := o.client.Bulk(ctx, r.parts, n, &r.answer); err != nil {
+		if err := o.client.Bulk(ctx, r.parts, n, cmp.Or(b.Wait, waitShards), &r.answer); err != nil {
 			return requestError(err)
 		}
+		b.Took = time.Duration(r.answer.Took) * time.Millisecond
 		if unsure {
 			if err := o.countPossible(r, b); err != nil {
 				return err

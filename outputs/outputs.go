@@ -102,9 +102,11 @@ type RequestError struct {
 	Unknown  bool // some or all of it may have been taken
 	Hold     bool // it is of no use to try often: a person has to act
 	TooLarge bool // a smaller batch may be taken
-	Suspect  bool // the server objects to the request as a whole; one item may be the cause
-	Remedy   string
-	Err      error
+	// Elsewhere says that another host is there, to which the next attempt goes: there is no need to wait.
+	Elsewhere bool
+	Suspect   bool // the server objects to the request as a whole; one item may be the cause
+	Remedy    string
+	Err       error
 }
 
 func (e *RequestError) Error() string { return e.Err.Error() }
@@ -135,6 +137,11 @@ type Params struct {
 	Workers    int   // requests in flight
 	BatchBytes int64 // of one request, before compression
 	BatchItems int
+	// Latency is what an answer may take: requests become smaller, down from BatchBytes, where it takes longer. 0: their size
+	// does not adapt.
+	Latency time.Duration
+	// MostWorkers is how many requests may be in flight where the network has them longer than the server; 0: Workers.
+	MostWorkers int
 	// Events asks for whole blocks with their typed index (Part.Typed).
 	Typed bool
 	// Idempotent says that what becomes of a batch is never in doubt, even after a crash: no lease is needed.
@@ -225,6 +232,7 @@ func (o *Options) setDefaults() {
 	if o.Workers <= 0 {
 		o.Workers = 1
 	}
+	o.MostWorkers = max(o.MostWorkers, o.Workers)
 	if o.BatchBytes <= 0 {
 		o.BatchBytes = 2 << 20
 	}

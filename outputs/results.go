@@ -3,6 +3,7 @@ package outputs
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/gatebook/gatebook/event"
@@ -74,8 +75,23 @@ func (d *driver) failed(j *job, err *RequestError, now time.Time) {
 			w.unknown = true
 		}
 	}
+	switch {
+	case err.TooLarge:
+		d.pace.refused(now, j.batch.Size)
+	case err.Status == http.StatusTooManyRequests:
+		d.pace.pressed(now, j.began)
+	default:
+		d.pace.late(now, j.began)
+	}
 	if (err.TooLarge || err.Suspect) && d.split(j, err, now) {
 		d.gate.probing = false // the halves go on probing
+		return
+	}
+	if err.Elsewhere && !err.Hold {
+		// Another host: at once, and by a closed gate as the next probe.
+		d.gate.probing, d.gate.until = false, time.Time{}
+		d.st.retried.Add(int64(j.batch.Len))
+		d.again(j, now)
 		return
 	}
 	d.gate.fail(now, &d.o, err.Hold)
@@ -95,22 +111,7 @@ func (d *driver) again(j *job, now time.Time) {
 // left and is not to blame.
 func (d *driver) split(j *job, err *RequestError, now time.Time) bool {
 	if j.batch.Len > 1 {
-		half := j.batch.Len / 2
-		for _, lower := range []bool{true, false} {
-			b, perr := j.batch.pick(func(i int) bool { return i < half == lower })
-			if perr != nil {
-				return false
-			}
-			h := &job{batch: b, probe: j.probe}
-			if j.items != nil && lower {
-				h.items = j.items[:half:half]
-			} else if j.items != nil {
-				h.items = j.items[half:]
-			}
-			d.retry = append(d.retry, h)
-		}
-		d.free(j)
-		return true
+		return d.halve(j)
 	}
 	if err.Suspect && !d.trouble.answered {
 		return false // nothing was ever taken: the cause is not this item
@@ -121,6 +122,31 @@ func (d *driver) split(j *job, err *RequestError, now time.Time) bool {
 		refusal.Type = "content_too_long"
 	}
 	d.taken(j, &PartialError{Host: err.Host, Items: []ItemError{refusal}}, now)
+	return true
+}
+
+// halve makes two jobs of one, in its place. It returns false where the items cannot be read.
+func (d *driver) halve(j *job) bool {
+	half := j.batch.Len / 2
+	var halves []*job
+	for _, lower := range []bool{true, false} {
+		b, err := j.batch.pick(func(i int) bool { return i < half == lower })
+		if err != nil {
+			return false
+		}
+		b.Wait = j.batch.Wait
+		h := &job{batch: b, probe: j.probe, full: j.full}
+		if j.items != nil && lower {
+			h.items = j.items[:half:half]
+		} else if j.items != nil {
+			h.items = j.items[half:]
+		}
+		halves = append(halves, h)
+	}
+	if j.attempts > 0 {
+		d.free(j)
+	}
+	d.retry = append(d.retry, halves...)
 	return true
 }
 
@@ -146,6 +172,7 @@ func (d *driver) free(j *job) {
 // taken deals with an answered batch: everything is taken but what the errors name.
 func (d *driver) taken(j *job, partial *PartialError, now time.Time) {
 	var errs []ItemError
+	d.learn(j, partial, now)
 	if partial != nil {
 		errs = partial.Items
 		d.judgeStreams(j, partial, now)
@@ -194,6 +221,36 @@ func (d *driver) taken(j *job, partial *PartialError, now time.Time) {
 	j.batch, j.due = rest, now.Add(d.o.backoff(j.attempts))
 	d.retry = append(d.retry, j)
 }
+
+// learn takes from an answer how large requests should be. One that had to wait for a shard says nothing of that, nor does
+// a probe.
+func (d *driver) learn(j *job, partial *PartialError, now time.Time) {
+	if j.probe != nil {
+		return
+	}
+	busy := 0
+	if partial != nil {
+		for i := range partial.Items {
+			switch e := &partial.Items[i]; {
+			case e.Verdict != Again:
+			case e.Status == http.StatusTooManyRequests:
+				busy++
+			case e.Status >= 500:
+				return
+			}
+		}
+	}
+	if mostly(busy, j.batch.Len) {
+		d.pace.pressed(now, j.began)
+		return
+	}
+	if j.items == nil {
+		d.pace.answered(now, j.began, j.batch.Size, j.full, j.batch.Took)
+	}
+}
+
+// mostly tells whether so many of all items are enough to speak of a server that is pressed.
+func mostly(busy, all int) bool { return busy > 0 && busy*2 >= all }
 
 // delivered notes that items from..to of a part, the first of them item n of the batch, are taken.
 func (d *driver) delivered(j *job, p *Part, n, from, to int) {
@@ -425,7 +482,7 @@ func (d *driver) judgeStreams(j *job, partial *PartialError, now time.Time) {
 	for name := range taken {
 		d.streamWorks(name, now)
 	}
-	if busy*2 >= j.batch.Len && busy > 0 {
+	if mostly(busy, j.batch.Len) {
 		d.press++
 		d.pause = now.Add(min(d.o.backoff(d.press), 5*time.Second))
 	} else {

@@ -7,10 +7,10 @@ import (
 
 // Stats are the figures of a running output. They may be read at any time; the zero value is ready.
 type Stats struct {
-	delivered, filtered, deadLettered, retried, requests atomic.Int64
-	inFlight, outstanding, outstandingBytes              atomic.Int64
-	problem                                              atomic.Pointer[Problem]
-	last                                                 atomic.Pointer[Problem]
+	delivered, filtered, deadLettered, retried, requests  atomic.Int64
+	inFlight, outstanding, outstandingBytes, requestBytes atomic.Int64
+	problem                                               atomic.Pointer[Problem]
+	last                                                  atomic.Pointer[Problem]
 }
 
 // Figures are Stats at one moment, since the start of this process.
@@ -22,6 +22,7 @@ type Figures struct {
 	Requests     int64
 	InFlight     int64 // items
 	Outstanding  int64 // items that wait while others go on
+	RequestBytes int64 // what a request comes to at present where there is enough to send, before compression
 	State        string
 	Problem      *Problem // what is wrong now; nil where State is "ok"
 	LastProblem  *Problem // the last there was
@@ -38,7 +39,7 @@ const (
 func (s *Stats) Figures() Figures {
 	f := Figures{
 		Delivered: s.delivered.Load(), Filtered: s.filtered.Load(), DeadLettered: s.deadLettered.Load(), Retried: s.retried.Load(),
-		Requests: s.requests.Load(), InFlight: s.inFlight.Load(), Outstanding: s.outstanding.Load(), State: StateOK,
+		Requests: s.requests.Load(), InFlight: s.inFlight.Load(), Outstanding: s.outstanding.Load(), RequestBytes: s.requestBytes.Load(), State: StateOK,
 		Problem: s.problem.Load(), LastProblem: s.last.Load(),
 	}
 	if f.Problem != nil {

@@ -106,7 +106,7 @@ func (d *driver) dueItems(now time.Time) *job {
 func (d *driver) dueProbe(now time.Time) *job {
 	for _, s := range d.streams {
 		if s.troubled && len(s.waiting) > 0 && !s.due.After(now) {
-			j := &job{batch: &Batch{}, probe: s}
+			j := &job{batch: &Batch{Wait: min(time.Second<<min(s.attempts-1, 5), 30*time.Second)}, probe: s}
 			sel := newSelection(nil)
 			d.collect(s, j, sel, now, probeItems)
 			if j := d.itemJob(j, sel); j != nil {
@@ -129,7 +129,7 @@ func (d *driver) itemJob(j *job, sel *selection) *job {
 func (d *driver) collect(s *stream, j *job, sel *selection, now time.Time, most int) {
 	rest := s.waiting[:0]
 	for i, w := range s.waiting {
-		if sel.Len() >= most || sel.Size >= d.o.BatchBytes {
+		if sel.Len() >= most || sel.Size >= d.pace.size() {
 			rest = append(rest, s.waiting[i:]...)
 			break
 		}

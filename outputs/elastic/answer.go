@@ -11,6 +11,7 @@ import (
 // Answer is what a bulk request came to. It is reused: what it holds is valid until the next request with it.
 type Answer struct {
 	Items  int       // how many items the server speaks of
+	Took   int       // milliseconds that it worked on them, by its own word; 0: it did not say
 	Failed []Failure // items with another status than 200 or 201, in their order
 	Runs   []Run     // which index took which items, in their order
 
@@ -61,11 +62,20 @@ const maxDepth = 64
 
 // Scan reads the answer in body, which it keeps. Whatever body holds, it returns an error or a well-formed Answer.
 func (a *Answer) Scan(body []byte) error {
-	a.Items, a.Failed, a.Runs, a.body = 0, a.Failed[:0], a.Runs[:0], body
+	a.Items, a.Took, a.Failed, a.Runs, a.body = 0, 0, a.Failed[:0], a.Runs[:0], body
 	s := scanner{b: body}
 	found := false
 	err := s.object(func(key []byte) error {
-		if string(key) != `"items"` {
+		switch string(key) {
+		case `"items"`:
+		case `"took"`:
+			if s.space(); s.peek() == '-' {
+				return s.skip(0)
+			}
+			n, err := s.number()
+			a.Took = n
+			return err
+		default:
 			return s.skip(0)
 		}
 		if found {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,11 +28,15 @@ type Part struct {
 // maxAnswer bounds what is read of an answer; 100 bytes an item are usual, 2 KB where all are refused.
 const maxAnswer = 256 << 20
 
-var bulkFilter = []string{"errors", "items.*.status", "items.*.error", "items.*._index"}
+var bulkFilter = []string{"took", "errors", "items.*.status", "items.*.error", "items.*._index"}
 
 // Bulk sends the parts as one request of so many items and reads the answer into a. A nil error means that the answer
-// speaks of all of them, be it good or bad; every other outcome is a *RequestError. The parts may be reused on return.
-func (c *Client) Bulk(ctx context.Context, parts []Part, items int, a *Answer) error {
+// speaks of all of them, be it good or bad; every other outcome is a *RequestError. The parts may be reused on return. The
+// server waits at most so long for a shard or an index that is not there; 0 is a third of the request's timeout.
+func (c *Client) Bulk(ctx context.Context, parts []Part, items int, wait time.Duration, a *Answer) error {
+	if most := c.conf.Timeout / 3; wait <= 0 || wait > most {
+		wait = most
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.conf.Timeout)
 	defer cancel()
 	body, err := c.body(parts)
@@ -41,7 +46,7 @@ func (c *Client) Bulk(ctx context.Context, parts []Part, items int, a *Answer) e
 	defer body.release()
 	for {
 		require := c.requireStream.Load()
-		err = c.bulkOnce(ctx, body, items, a, require)
+		err = c.bulkOnce(ctx, body, items, wait, a, require)
 		var re *RequestError
 		// OpenSearch and Elasticsearch before 8.13 do not know the parameter that keeps a data stream from becoming a plain
 		// index where its template is missing. They say so before they do anything.
@@ -53,8 +58,8 @@ func (c *Client) Bulk(ctx context.Context, parts []Part, items int, a *Answer) e
 	}
 }
 
-func (c *Client) bulkOnce(ctx context.Context, body *bulkBody, items int, a *Answer, require bool) error {
-	req := esapi.BulkRequest{Body: body, FilterPath: bulkFilter, Timeout: c.conf.Timeout / 3, Header: bulkHeader(body.gzip)}
+func (c *Client) bulkOnce(ctx context.Context, body *bulkBody, items int, wait time.Duration, a *Answer, require bool) error {
+	req := esapi.BulkRequest{Body: body, FilterPath: bulkFilter, Timeout: wait, Header: bulkHeader(body.gzip)}
 	if require {
 		req.RequireDataStream = &require
 	}
@@ -62,6 +67,8 @@ func (c *Client) bulkOnce(ctx context.Context, body *bulkBody, items int, a *Ans
 	// Whatever comes back, the transport may still be reading the body: the bytes are others' once we return.
 	defer body.wait()
 	t := &oneRequest{client: c, length: body.size}
+	defer t.done()
+	began := c.conf.Now()
 	res, err := req.Do(ctx, t)
 	if err != nil {
 		return t.failed(err)
@@ -69,8 +76,7 @@ func (c *Client) bulkOnce(ctx context.Context, body *bulkBody, items int, a *Ans
 	defer res.Body.Close()
 	a.body, err = readAll(res.Body, a.body[:0], maxAnswer)
 	if err != nil {
-		c.pool.rest(t.req.URL)
-		return &RequestError{Host: t.host(), Status: res.StatusCode, Err: fmt.Errorf("read answer: %w", err), Unknown: true}
+		return t.rest(&RequestError{Host: t.host(), Status: res.StatusCode, Err: fmt.Errorf("read answer: %w", err), Unknown: true})
 	}
 	if res.StatusCode != http.StatusOK {
 		return t.refused(res.StatusCode, a.body)
@@ -81,7 +87,16 @@ func (c *Client) bulkOnce(ctx context.Context, body *bulkBody, items int, a *Ans
 	if a.Items != items {
 		return &RequestError{Host: t.host(), Err: fmt.Errorf("answer of %d items to %d sent", a.Items, items), Unknown: true}
 	}
+	c.pool.works(t.req.URL)
+	if !a.waited() {
+		c.pool.took(t.req.URL, body.size, c.conf.Now().Sub(began))
+	}
 	return nil
+}
+
+// waited tells whether the server may have spent the time waiting for a shard.
+func (a *Answer) waited() bool {
+	return slices.ContainsFunc(a.Failed, func(f Failure) bool { return f.Status >= 500 })
 }
 
 func start(b []byte) []byte { return b[:min(len(b), 80)] }
@@ -115,6 +130,21 @@ func (t *oneRequest) Perform(req *http.Request) (*http.Response, error) {
 	return t.client.transport.Perform(req)
 }
 
+// done ends the request in the accounts of its host.
+func (t *oneRequest) done() {
+	if t.req != nil {
+		t.client.pool.done(t.req.URL)
+	}
+}
+
+// rest lets the host rest that failed in this way.
+func (t *oneRequest) rest(e *RequestError) *RequestError {
+	if t.req != nil {
+		e.Elsewhere = t.client.pool.rest(t.req.URL, e)
+	}
+	return e
+}
+
 func (t *oneRequest) host() string {
 	if t.req == nil || t.req.URL.Host == "" {
 		return "elasticsearch"
@@ -126,16 +156,17 @@ func (t *oneRequest) host() string {
 func (t *oneRequest) failed(err error) *RequestError {
 	var op *net.OpError
 	unsent := errors.As(err, &op) && op.Op == "dial" || IsTLS(err)
-	return &RequestError{Host: t.host(), Err: err, Unknown: !unsent}
+	e := &RequestError{Host: t.host(), Err: err, Unknown: !unsent}
+	if errors.Is(err, context.Canceled) {
+		return e // by us
+	}
+	return t.rest(e)
 }
 
 // refused is the error of a request that was answered with another status than 200. A gateway's 5xx says nothing of what
 // became of the request behind it.
 func (t *oneRequest) refused(status int, body []byte) *RequestError {
 	e := &RequestError{Host: t.host(), Status: status, Unknown: status >= 500}
-	if status >= 500 {
-		t.client.pool.rest(t.req.URL)
-	}
 	if gjson.ValidBytes(body) {
 		v := gjson.GetBytes(body, "error")
 		if v.IsObject() {
@@ -145,6 +176,14 @@ func (t *oneRequest) refused(status int, body []byte) *RequestError {
 		}
 	} else {
 		e.Reason = fmt.Sprintf("%q", start(body))
+	}
+	switch {
+	case status >= 500:
+		return t.rest(e)
+	case status == http.StatusTooManyRequests:
+		e.Elsewhere = t.client.pool.breathe(t.req.URL)
+	default:
+		t.client.pool.works(t.req.URL)
 	}
 	return e
 }
@@ -353,6 +392,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) ([]by
 		req.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	t := &oneRequest{client: c}
+	defer t.done()
 	res, err := t.Perform(req)
 	if err != nil {
 		return nil, t.failed(err)
@@ -365,5 +405,6 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) ([]by
 	if res.StatusCode >= 300 {
 		return answer, t.refused(res.StatusCode, answer)
 	}
+	c.pool.works(t.req.URL)
 	return answer, nil
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,42 +32,6 @@ func TestHosts(t *testing.T) {
 	f("host 1 has more than scheme, host, port and path", "https://es1:9200/?api_key=hunter2")
 }
 
-func TestPool(t *testing.T) {
-	now := time.Unix(0, 0)
-	urls, err := ParseHosts([]string{"http://a", "http://b", "http://c"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := newPool(urls, func() time.Time { return now })
-	next := func() string { c, _ := p.Next(); return c.URL.Host }
-	want := func(w string) {
-		t.Helper()
-		got := ""
-		for range len(w) {
-			got += next()
-		}
-		if got != w {
-			t.Errorf("got %s, want %s", got, w)
-		}
-	}
-	b := &url.URL{Scheme: "http", Host: "b"}
-	want("abcabc")
-	p.rest(b)
-	want("acacac")
-	now = now.Add(restFirst)
-	want("abc")
-	p.rest(b) // the second failure in a row: twice as long
-	now = now.Add(restFirst)
-	want("acac")
-	now = now.Add(restFirst)
-	want("abc")
-	for _, u := range urls {
-		p.rest(u)
-		now = now.Add(time.Millisecond)
-	}
-	want("a") // all rest: the one whose rest ends first
-}
-
 // A refused connection is known to have done nothing; the next request goes to another host.
 func TestDeadHost(t *testing.T) {
 	dead := httptest.NewServer(http.NotFoundHandler())
@@ -86,13 +49,13 @@ func TestDeadHost(t *testing.T) {
 	defer c.Close()
 	parts := []Part{{Data: []byte("{\"create\":{}}\n{}\n")}}
 	var a Answer
-	err = c.Bulk(context.Background(), parts, 1, &a)
+	err = c.Bulk(context.Background(), parts, 1, 0, &a)
 	var re *RequestError
 	if !errors.As(err, &re) || re.Unknown || re.Host != deadURL || !strings.Contains(Remedy(err), "nothing listens there") {
 		t.Errorf("got %v (%+v), remedy %q", err, re, Remedy(err))
 	}
 	for range 4 {
-		if err := c.Bulk(context.Background(), parts, 1, &a); err != nil {
+		if err := c.Bulk(context.Background(), parts, 1, 0, &a); err != nil {
 			t.Errorf("second host: %v", err)
 		}
 	}
@@ -133,7 +96,7 @@ func TestBody(t *testing.T) {
 		defer c.Close()
 		for range 3 { // the pools are used again
 			var a Answer
-			if err := c.Bulk(context.Background(), parts, 0, &a); err != nil {
+			if err := c.Bulk(context.Background(), parts, 0, 0, &a); err != nil {
 				t.Fatal(err)
 			}
 			if got.Load() != want || (encoding.Load() == "gzip") != zip || !strings.HasPrefix(length.Load().(string), "true") {
@@ -164,7 +127,7 @@ func TestEarlyAnswer(t *testing.T) {
 	data := bytes.Repeat([]byte("x"), 16<<20)
 	for range 5 {
 		var a Answer
-		err := c.Bulk(context.Background(), []Part{{Data: data}}, 1, &a)
+		err := c.Bulk(context.Background(), []Part{{Data: data}}, 1, 0, &a)
 		var re *RequestError
 		if !errors.As(err, &re) || re.Status != 413 && re.Err == nil {
 			t.Fatalf("got %v", err)
@@ -195,7 +158,7 @@ func TestRequireDataStream(t *testing.T) {
 	defer c.Close()
 	for range 3 {
 		var a Answer
-		if err := c.Bulk(context.Background(), []Part{{Data: []byte("{}\n{}\n")}}, 1, &a); err != nil {
+		if err := c.Bulk(context.Background(), []Part{{Data: []byte("{}\n{}\n")}}, 1, 0, &a); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -218,7 +181,7 @@ func TestTimeout(t *testing.T) {
 		}
 		defer c.Close()
 		var a Answer
-		err = c.Bulk(context.Background(), []Part{{Data: []byte("{}\n{}\n")}}, 1, &a)
+		err = c.Bulk(context.Background(), []Part{{Data: []byte("{}\n{}\n")}}, 1, 0, &a)
 		return asked.Load(), err
 	}
 	timeout := 50 * time.Millisecond

@@ -41,6 +41,9 @@ type Config struct {
 	Connections        int           // kept open per host; 0 is 4
 	UserAgent          string
 	Now                func() time.Time // nil is time.Now
+	// OnHost is told, where there are several hosts, that one failed and the others take its place (err says why), and that
+	// it works again (nil). It must not wait. nil tells nobody.
+	OnHost func(host string, err error)
 }
 
 // Client sends requests. It is safe for concurrent use.
@@ -76,7 +79,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cl := &Client{conf: c, pool: newPool(urls, c.Now)}
+	cl := &Client{conf: c, pool: newPool(urls, c.Now, c.OnHost)}
 	cl.zip.level = c.Level
 	cl.requireStream.Store(true)
 	cl.http = &http.Transport{
@@ -174,6 +177,8 @@ type RequestError struct {
 	Reason  string // in the server's words
 	Err     error  // what went wrong on the way, nil where the server answered
 	Unknown bool   // the server may have done the work, wholly or in part
+	// Elsewhere says that this host rests now and another does not: the next request goes there.
+	Elsewhere bool
 }
 
 func (e *RequestError) Error() string {
