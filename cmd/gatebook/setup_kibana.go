@@ -69,13 +69,17 @@ func (o *setupOptions) prepareKibana(cmd *cobra.Command) error {
 	return tell("detection rules", done, err)
 }
 
-// detections are the rules that would run, as far as Kibana can say them.
+// detections are the rules that the config would run, the shipped ones where it runs none, as far as Kibana can say them.
 func (o *setupOptions) detections(cmd *cobra.Command) ([]byte, error) {
 	from := ruleOptions{library: true}
 	if o.configGiven {
 		from.config = o.config
 	}
 	s, err := from.load(cmd, true)
+	if err == nil && len(s.set.Rules) == 0 {
+		from.config = ""
+		s, err = from.load(cmd, true)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +89,7 @@ func (o *setupOptions) detections(cmd *cobra.Command) ([]byte, error) {
 	}
 	var missing int
 	for _, r := range report {
-		if len(r.Parts) == 0 {
+		if len(r.Parts) == 0 && len(r.Missing) > 0 {
 			missing++
 		}
 	}
