@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,6 +160,7 @@ func TestPanelsAgainstElasticsearch(t *testing.T) {
 	for i := range book.Searches {
 		c.search(&book.Searches[i])
 	}
+	c.links()
 	seen := c
 	t.Run("faults", func(t *testing.T) { seen.faults(t, book) })
 	t.Logf("%d documents; %d panels with data of their own: %d requests, %d equal, %d rows compared; %d saved searches, %d equal; %d controls, %d equal",
@@ -284,6 +286,43 @@ func (c *comparison) records(layer gjson.Result, index string, a query.Aggregate
 	}
 	c.equal++
 	return ""
+}
+
+// links follows, for each field whose values lead to Discover, the link of its most frequent value.
+func (c *comparison) links() {
+	for _, view := range []string{"gatebook-events", "gatebook-alerts"} {
+		gjson.Parse(c.objects["index-pattern "+view].Get("attributes.fieldFormatMap").Str).ForEach(func(name, format gjson.Result) bool {
+			template := format.Get("params.urlTemplate").Str
+			if template == "" {
+				return true
+			}
+			c.t.Run("link-of-"+name.Str+"-in-"+view, func(t *testing.T) {
+				of := c.ask("logs-gatebook.*", request{body: members{"size": 0, "aggs": members{"v": members{"terms": members{"field": name.Str, "size": 1}}}}}.json())
+				value := of.Get("aggregations.v.buckets.0.key").Str
+				if value == "" {
+					t.Fatalf("no value in %s", of.Raw)
+				}
+				address, err := url.Parse(strings.ReplaceAll(template, "{{value}}", url.QueryEscape(value)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, rest, _ := strings.Cut(address.Fragment, ",query:(language:kuery,query:'")
+				kql, ok := strings.CutSuffix(rest, "'))")
+				_, rest, found := strings.Cut(address.Fragment, "dataViewId:")
+				to, _, _ := strings.Cut(rest, ",")
+				index := c.objects["index-pattern "+to].Get("attributes.title").Str
+				if !ok || !found || index == "" {
+					t.Fatalf("link %s", address)
+				}
+				answer := c.ask(index, request{body: members{"size": 1, "track_total_hits": true, "query": kueryQuery(kql)}}.json())
+				n := answer.Get("hits.total.value").Int()
+				if strings.HasPrefix(kql, "event.id ") && name.Str != "gatebook.deadletter.id" && n != 1 || !strings.HasPrefix(kql, "event.id ") && n < 2 {
+					t.Errorf("%s finds %d records in %s", kql, n, index)
+				}
+			})
+			return true
+		})
+	}
 }
 
 // faults proves that the comparison sees a panel that asks for something else than its description says.

@@ -531,7 +531,12 @@ func TestObjectsAreValid(t *testing.T) {
 
 // The validator sees each kind of damage.
 func TestValidatorFindsMistakes(t *testing.T) {
-	whole := objects(t)
+	var whole []byte // four pages are enough
+	for line := range bytes.Lines(objects(t)) {
+		if o := gjson.ParseBytes(line); o.Get("type").Str != "dashboard" || slices.Contains([]string{"overview", "authentication", "audit", "geography"}, strings.TrimPrefix(o.Get("id").Str, "gatebook-dashboard-")) {
+			whole = append(whole, line...)
+		}
+	}
 	inString := func(s string) string { // as it stands in a string of JSON
 		b, err := json.Marshal(s)
 		if err != nil {
