@@ -20,6 +20,7 @@ import (
 )
 
 var storageDocuments = flag.Int("storage", 0, "documents that TestStorageSettings indexes with each setting; 0 skips it")
+var storageRounds = flag.Int("storage-rounds", 2, "how often TestStorageSettings tries each setting; 0 logs the bytes of fields alone")
 
 // storageSettings are changes of the index settings that `setup` installs; nil takes one away.
 var storageSettings = []struct {
@@ -36,8 +37,8 @@ var storageSettings = []struct {
 }
 
 // TestStorageSettings measures what index settings cost: bytes on disk and processor time of the server per document, for lines of sshd
-// and JSON audit lines in equal parts. The settings are tried once to warm the server up, then in turn, then in the opposite order; the
-// table has the means.
+// and JSON audit lines in equal parts. The installed settings are tried once to warm the server up, and what each field takes is logged;
+// then all in turn, and in the opposite order; the table has the means.
 //
 //	go test ./cmd/gatebook -run TestStorageSettings -storage 200000 -v -timeout 30m
 func TestStorageSettings(t *testing.T) {
@@ -58,12 +59,16 @@ func TestStorageSettings(t *testing.T) {
 		order[i] = i
 	}
 	costs := make([]storageCost, len(storageSettings))
-	for range 2 {
+	for range *storageRounds {
 		for _, i := range order {
 			costs[i].add(measure(storageSettings[i].change))
 		}
 		slices.Reverse(order)
 	}
+	if *storageRounds == 0 {
+		return
+	}
+	rounds := *storageRounds
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%d documents of %d bytes each on average, one bulk request of %d at a time\n", docs.n, docs.bytes/docs.n, storageBulk)
 	fmt.Fprintf(&b, "%-16s", "setting")
@@ -72,10 +77,10 @@ func TestStorageSettings(t *testing.T) {
 	}
 	fmt.Fprintf(&b, " %12s %12s %10s %12s\n", "all B/doc", "index us/doc", "merge us", "documents/s")
 	for i, c := range costs {
-		n := float64(2 * docs.n)
+		n := float64(rounds * docs.n)
 		fmt.Fprintf(&b, "%-16s", storageSettings[i].name)
 		for _, s := range docs.streams {
-			fmt.Fprintf(&b, " %22.1f", float64(c.bytes[s])/float64(2*docs.perStream[s]))
+			fmt.Fprintf(&b, " %22.1f", float64(c.bytes[s])/float64(rounds*docs.perStream[s]))
 		}
 		fmt.Fprintf(&b, " %12.1f %12.1f %10.1f %12.0f\n", float64(c.allBytes())/n, c.index.Seconds()*1e6/n, c.merge.Seconds()*1e6/n, n/c.wall.Seconds())
 	}
@@ -251,11 +256,47 @@ func (d *storageDocs) index(t *testing.T, node *testkit.Node, template map[strin
 	for _, s := range d.streams {
 		stream := "logs-" + s + "-" + namespace
 		cost.bytes[s] = diskBytes(node, stream)
+		if namespace == "run1" {
+			logFields(t, node, stream, d.perStream[s])
+		}
 		node.Must("DELETE", "/_data_stream/"+stream, "", nil)
 	}
 	cost.merge = processorTime(t, node.Pid()) - cpu
 	node.Must("DELETE", "/_index_template/"+namespace, "", nil)
 	return cost
+}
+
+// logFields logs the fields that take most of a data stream's bytes.
+func logFields(t *testing.T, node *testkit.Node, stream string, documents int) {
+	t.Helper()
+	var usage map[string]json.RawMessage
+	node.Must("POST", "/"+stream+"/_disk_usage?run_expensive_tasks=true", "", &usage)
+	type field struct {
+		Total    int `json:"total_in_bytes"`
+		Inverted struct {
+			Total int `json:"total_in_bytes"`
+		} `json:"inverted_index"`
+		DocValues int `json:"doc_values_in_bytes"`
+		Stored    int `json:"stored_fields_in_bytes"`
+		Points    int `json:"points_in_bytes"`
+		Norms     int `json:"norms_in_bytes"`
+	}
+	for index, raw := range usage {
+		if index == "_shards" {
+			continue
+		}
+		var u struct{ Fields map[string]field }
+		must(t, json.Unmarshal(raw, &u))
+		names := slices.SortedFunc(maps.Keys(u.Fields), func(a, b string) int { return u.Fields[b].Total - u.Fields[a].Total })
+		var b strings.Builder
+		per := func(n int) float64 { return float64(n) / float64(documents) }
+		fmt.Fprintf(&b, "\n%s, bytes per document\n%-40s %8s %8s %8s %8s %8s %8s\n", stream, "field", "all", "inverted", "values", "stored", "points", "norms")
+		for _, name := range names[:min(25, len(names))] {
+			f := u.Fields[name]
+			fmt.Fprintf(&b, "%-40s %8.2f %8.2f %8.2f %8.2f %8.2f %8.2f\n", name, per(f.Total), per(f.Inverted.Total), per(f.DocValues), per(f.Stored), per(f.Points), per(f.Norms))
+		}
+		t.Log(b.String())
+	}
 }
 
 // resolved is what the server's templates make of an index of a name: its settings and mappings.
