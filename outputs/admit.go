@@ -124,11 +124,12 @@ func (d *driver) admit() *job {
 func (d *driver) admitBlock(b *Batch, block *buffer.Block) bool {
 	f := &flight{block: block, left: block.Count}
 	unknown := d.unknown(block)
+	whole := Part{
+		Codec: block.Codec, Docs: block.Docs, Ends: block.Ends, Size: int64(block.RawSize), First: block.First,
+		Typed: block.Typed, Unknown: unknown, from: f,
+	}
 	if d.o.Match == nil && !d.deferring() {
-		b.add(Part{
-			Codec: block.Codec, Docs: block.Docs, Ends: block.Ends, Size: int64(block.RawSize), First: block.First,
-			Typed: block.Typed, Unknown: unknown, from: f,
-		})
+		b.add(whole)
 		return true
 	}
 	items, err := block.Items()
@@ -144,36 +145,51 @@ func (d *driver) admitBlock(b *Batch, block *buffer.Block) bool {
 	if d.full(&p, items) {
 		return false
 	}
-	s := newSelection(f)
-	var (
-		dec event.Decoder
-		ev  event.Event
-	)
-	dec.Reset(block.Typed)
-	for i := range block.Ends {
-		item := p.Item(items, i)
-		if d.o.Match != nil {
-			// What cannot be read back is sent: better too much than lost.
-			if err := dec.Next(item, &ev); err == nil && !d.o.Match(&ev) {
-				f.filtered++
-				f.left--
-				continue
-			}
-		}
-		seq, unsure := block.First+uint64(i), unknown != nil && unknown[i]
-		if st := d.streams[string(StreamOf(item))]; st != nil && st.troubled {
-			f.left--
-			d.keep(st, f, &waiting{seq: seq, unknown: unsure}, item)
-			continue
-		}
-		s.add(seq, item, unsure)
-	}
+	s := d.sift(f, &p, items, unknown)
 	d.st.filtered.Add(int64(f.filtered))
-	if s.Len() > 0 {
+	switch {
+	case s == nil:
+		b.add(whole) // as it lies: packed already
+	case s.Len() > 0:
 		b.add(s.Part)
 	}
 	d.settledIf(f)
 	return true
+}
+
+// sift takes out of a block what the output does not want and what waits for a stream, and returns the rest; nil: all of it.
+func (d *driver) sift(f *flight, p *Part, items []byte, unknown []bool) *selection {
+	var (
+		rest *selection
+		dec  event.Decoder
+		ev   event.Event
+	)
+	dec.Reset(f.block.Typed)
+	first := f.block.First
+	add := func(i int) { rest.add(first+uint64(i), p.Item(items, i), unknown != nil && unknown[i]) }
+	for i := range p.Ends {
+		item := p.Item(items, i)
+		// What cannot be read back is sent: better too much than lost.
+		out := d.o.Match != nil && dec.Next(item, &ev) == nil && !d.o.Match(&ev)
+		if out {
+			f.filtered++
+		} else if st := d.streams[string(StreamOf(item))]; st != nil && st.troubled {
+			d.keep(st, f, &waiting{seq: first + uint64(i), unknown: unknown != nil && unknown[i]}, item)
+			out = true
+		}
+		if out {
+			f.left--
+			if rest == nil {
+				rest = newSelection(f)
+				for k := range i {
+					add(k)
+				}
+			}
+		} else if rest != nil {
+			add(i)
+		}
+	}
+	return rest
 }
 
 // unknown asks which items of a block an earlier run may have sent; nil: none.

@@ -33,6 +33,12 @@ func openLogFS(t testing.TB, fs fsx.FS, dir, epoch string) *testLog {
 // add appends a block of events with the messages "<prefix>0" ... of a dataset.
 func (l *testLog) add(codec buffer.Codec, prefix, dataset string, n int) {
 	l.t.Helper()
+	l.addMixed(codec, prefix, []string{dataset}, n)
+}
+
+// addMixed does so with events of the datasets in turn.
+func (l *testLog) addMixed(codec buffer.Codec, prefix string, datasets []string, n int) {
+	l.t.Helper()
 	b := buffer.NewBlock()
 	b.First, b.Count = l.Reserve(n), n
 	b.Typed = event.AppendTypedHeader(b.Typed)
@@ -40,7 +46,7 @@ func (l *testLog) add(codec buffer.Codec, prefix, dataset string, n int) {
 	for i := range n {
 		e.Reset()
 		e.Time = event.TimeOf(time.Unix(1_700_000_000, 0))
-		e.Dataset = event.DatasetPrefix + dataset
+		e.Dataset = event.DatasetPrefix + datasets[i%len(datasets)]
 		e.Action = event.Login
 		e.Message = fmt.Sprintf("%s%d", prefix, i)
 		e.Original = "original of " + e.Message

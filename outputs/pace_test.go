@@ -3,6 +3,7 @@ package outputs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -386,4 +387,38 @@ func TestFewInFlightWithoutBacklog(t *testing.T) {
 	if p.slots != 2 {
 		t.Errorf("%d in flight without a backlog", p.slots)
 	}
+}
+
+// partsOutput is an Output of a function called with the parts.
+type partsOutput func(parts []Part) error
+
+func (f partsOutput) Write(_ context.Context, b *Batch) error { return f(b.Parts) }
+func (f partsOutput) Close() error                            { return nil }
+
+// A block of which everything is wanted is forwarded as it lies, also where the output has a `when`, and beside a stream in
+// trouble; only a block of which something is left out is put together anew.
+func TestWholeBlocksAreForwarded(t *testing.T) {
+	l := openLog(t, t.TempDir(), epochA)
+	defer l.Close()
+	l.add(buffer.Gzip, "wanted ", "linux.auth", 20)
+	l.add(buffer.Gzip, "other ", "shop.order", 20)
+	l.addMixed(buffer.Gzip, "mixed ", []string{"linux.auth", "shop.order"}, 20)
+	l.add(buffer.Gzip, "late ", "linux.auth", 20)
+	var got []string
+	o := quick()
+	o.Workers = 1
+	o.Match = func(e *event.Event) bool { return e.Dataset == event.DatasetPrefix+"linux.auth" }
+	st := once(t, l.reader("out"), partsOutput(func(parts []Part) error {
+		for i := range parts {
+			got = append(got, fmt.Sprintf("%v %d %v", parts[i].Codec, parts[i].Len(), parts[i].Typed != nil))
+		}
+		return nil
+	}), o)
+	if want := "gzip 20 true, raw 10 false, gzip 20 true"; strings.Join(got, ", ") != want {
+		t.Errorf("parts %q, want %q", got, want)
+	}
+	if g := st.Figures(); g.Delivered != 50 || g.Filtered != 30 {
+		t.Errorf("figures %+v", g)
+	}
+	l.wantAccounts("out", 50, 30, 0)
 }
