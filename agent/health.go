@@ -45,8 +45,8 @@ func (g *generation) tally() tally {
 	t := tally{lines: int64(n.Read.Load()), events: int64(n.Appended.Load()), failures: int64(n.ParseFailures.Load())}
 	for _, o := range g.outputs {
 		f := o.stats.Figures()
-		t.delivered += int64(f.Delivered)
-		t.deadLetters += int64(f.DeadLettered)
+		t.delivered += f.Delivered
+		t.deadLetters += f.DeadLettered
 	}
 	return t
 }

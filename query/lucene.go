@@ -19,7 +19,7 @@ func lucenePattern(pattern string) (string, error) {
 	return luceneAround(re, true, true)
 }
 
-var errAnchor = errors.New("Lucene's regular expressions have ^ and $ at the ends of the pattern only")
+var errAnchor = errors.New("regular expressions of Lucene have ^ and $ at the ends of the pattern only")
 
 // luceneAround renders a pattern, with any text before and after it, as far as it is not anchored there.
 func luceneAround(re *syntax.Regexp, before, after bool) (string, error) {
@@ -158,11 +158,11 @@ func luceneBody(re *syntax.Regexp) (string, error) {
 	case syntax.OpAlternate:
 		return luceneEither(re.Sub, false, false)
 	case syntax.OpBeginLine, syntax.OpEndLine:
-		return "", errors.New("Lucene's regular expressions know no lines: (?m) cannot be said")
+		return "", errors.New("regular expressions of Lucene know no lines: (?m) cannot be said")
 	case syntax.OpWordBoundary, syntax.OpNoWordBoundary:
-		return "", errors.New(`Lucene's regular expressions have no word boundaries: \b and \B cannot be said`)
+		return "", errors.New(`regular expressions of Lucene have no word boundaries: \b and \B cannot be said`)
 	}
-	return "", fmt.Errorf("Lucene's regular expressions do not have %v", re.Op)
+	return "", fmt.Errorf("regular expressions of Lucene do not have %v", re.Op)
 }
 
 func luceneTimes(re *syntax.Regexp, times string) (string, error) {
@@ -172,7 +172,8 @@ func luceneTimes(re *syntax.Regexp, times string) (string, error) {
 
 // luceneRune writes a character that stands for itself.
 func luceneRune(b *strings.Builder, r rune) {
-	if r > ' ' && r < 0x7f && !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '_') {
+	word := r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '_'
+	if r > ' ' && r < 0x7f && !word {
 		b.WriteByte('\\')
 	}
 	b.WriteRune(r)

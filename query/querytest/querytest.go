@@ -116,7 +116,8 @@ func Expr(t *rapid.T, depth int) query.Expr {
 	case 0:
 		return exists
 	case 1:
-		how, text := query.How(rapid.IntRange(0, 3).Draw(t, "how")), ""
+		how := query.How(rapid.IntRange(0, 3).Draw(t, "how"))
+		var text string
 		if how == query.Matches {
 			text = rapid.SampledFrom([]string{"a", "t$", "^r|[A-Z]o", "(?i)ROOT", "^$", ".@", `\\$|"`, "^[^a-z]+$", "(^|x )[ay](b|$)", "^.{3,4}$", ""}).Draw(t, "pattern")
 		} else {
