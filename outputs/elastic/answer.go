@@ -69,11 +69,13 @@ func (a *Answer) Scan(body []byte) error {
 		switch string(key) {
 		case `"items"`:
 		case `"took"`:
-			if s.space(); s.peek() == '-' {
-				return s.skip(0)
+			s.space()
+			start := s.i
+			err := s.skip(0)
+			// Whatever it is: nothing of the answer hangs on it.
+			if n, bad := strconv.Atoi(string(body[start:s.i])); err == nil && bad == nil && n > 0 {
+				a.Took = n
 			}
-			n, err := s.number()
-			a.Took = n
 			return err
 		default:
 			return s.skip(0)

@@ -195,3 +195,34 @@ func TestTimeout(t *testing.T) {
 		t.Errorf("got %v, %+v, remedy %q", err, re, Remedy(err))
 	}
 }
+
+// A request says how long the server may wait for a shard, and what the server says of its work comes back.
+func TestWaitAndTook(t *testing.T) {
+	var query string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		query = r.URL.RawQuery
+		io.WriteString(w, `{"took":123,"errors":false,"items":[{"create":{"_index":"x","status":201}}]}`)
+	}))
+	defer s.Close()
+	c, err := New(Config{Hosts: []string{s.URL}, Timeout: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for wait, want := range map[time.Duration]string{time.Second: "timeout=1000ms", 0: "timeout=10000ms", time.Hour: "timeout=10000ms"} {
+		var a Answer
+		if err := c.Bulk(context.Background(), []Part{{Data: []byte("{}\n{}\n")}}, 1, wait, &a); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(query, want) || !strings.Contains(query, "filter_path=took%2C") || a.Took != 123 {
+			t.Errorf("wait %v: query %s, took %d; want %s", wait, query, a.Took, want)
+		}
+	}
+	var a Answer
+	for _, took := range []string{`"x"`, `-1`, `null`, `1.5`, `{}`, `99999999999999999999`} {
+		if err := a.Scan([]byte(`{"took": ` + took + `,"items":[]}`)); err != nil || a.Took != 0 {
+			t.Errorf("took %s: %d, %v", took, a.Took, err)
+		}
+	}
+}
