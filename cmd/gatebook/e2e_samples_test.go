@@ -49,6 +49,7 @@ func indexSamples(t *testing.T, node *testkit.Node) {
 		dir := t.TempDir()
 		indexAll(t, node, "golden", sampleConfig(dir, goldenLogs(t, filepath.Join(dir, "logs"))))
 	})
+	t.Run("hostile", func(t *testing.T) { indexHostile(t, node) })
 	t.Run("corpora", func(t *testing.T) {
 		dir := t.TempDir()
 		config := sampleConfig(dir, corpusLogs(t, filepath.Join(dir, "logs")))
@@ -183,32 +184,11 @@ var (
 // the documents against the mapping.
 func indexAll(t *testing.T, node *testkit.Node, namespace, inputs string) {
 	t.Helper()
-	dir := t.TempDir()
-	copied := filepath.Join(dir, "copy.ndjson")
-	config := filepath.Join(dir, "gatebook.hcl")
-	must(t, os.WriteFile(config, fmt.Appendf(nil, "namespace = %q\n%s\noutput \"elasticsearch\" \"siem\" {\n  hosts = [%q]\n  setup = true\n}\noutput \"file\" \"copy\" {\n  path = %q\n}\n",
-		namespace, inputs, node.URL(), copied), 0o640))
-	p := testkit.Start(t, testkit.Gatebook(t), "run", "--once", "--config", config)
-	if code := p.Wait(5 * time.Minute); code != 0 {
-		t.Fatalf("exit code %d: %s", code, p.Stderr())
-	}
-	if strings.Contains(p.Stderr(), "accounts do not add up") {
-		t.Errorf("accounts do not add up:\n%s", p.Stderr())
-	}
-	said, read := numbers(t, saidOutput, p.Stderr()), numbers(t, saidInput, p.Stderr())
-
-	want := map[string]int{}
-	b, err := os.ReadFile(copied)
-	must(t, err)
-	for line := range bytes.Lines(b) {
-		var d struct{ Event struct{ ID string } }
-		must(t, json.Unmarshal(line, &d))
-		want[d.Event.ID]++
-	}
+	want, said, read := runInto(t, node, namespace, inputs)
 	x := newIndexed(t, node, "logs-gatebook.*-"+namespace)
-	for id, n := range want {
-		if n != 1 || x.ids[id] != 1 {
-			t.Errorf("record %s is %d times in the file and %d times in the data streams", id, n, x.ids[id])
+	for id := range want {
+		if x.ids[id] != 1 {
+			t.Errorf("record %s is %d times in the data streams", id, x.ids[id])
 		}
 	}
 	if x.documents != len(want) || x.documents != said[0] || said[1] != 0 || said[2] != 0 || said[3] != 0 {
@@ -222,6 +202,97 @@ func indexAll(t *testing.T, node *testkit.Node, namespace, inputs string) {
 	}
 	t.Logf("%s: %d lines and alerts read, %d parse failures, %d documents; %s", namespace, read[0], read[1], x.documents, x.kinds())
 	x.logSizes()
+}
+
+// runInto runs the agent once over the inputs, and returns the records that it wrote into a file by id, and what it says that it
+// delivered to the server (delivered, filtered, dead letters, waiting) and read (lines, parse failures).
+func runInto(t *testing.T, node *testkit.Node, namespace, inputs string) (records map[string]json.RawMessage, said, read []int) {
+	t.Helper()
+	dir := t.TempDir()
+	copied := filepath.Join(dir, "copy.ndjson")
+	config := filepath.Join(dir, "gatebook.hcl")
+	must(t, os.WriteFile(config, fmt.Appendf(nil, "namespace = %q\n%s\noutput \"elasticsearch\" \"siem\" {\n  hosts = [%q]\n  setup = true\n}\noutput \"file\" \"copy\" {\n  path = %q\n}\n",
+		namespace, inputs, node.URL(), copied), 0o640))
+	p := testkit.Start(t, testkit.Gatebook(t), "run", "--once", "--config", config)
+	if code := p.Wait(5 * time.Minute); code != 0 {
+		t.Fatalf("exit code %d: %s", code, p.Stderr())
+	}
+	if strings.Contains(p.Stderr(), "accounts do not add up") {
+		t.Errorf("accounts do not add up:\n%s", p.Stderr())
+	}
+	said, read = numbers(t, saidOutput, p.Stderr()), numbers(t, saidInput, p.Stderr())
+
+	records = map[string]json.RawMessage{}
+	b, err := os.ReadFile(copied)
+	must(t, err)
+	for line := range bytes.Lines(b) {
+		var d struct{ Event struct{ ID string } }
+		must(t, json.Unmarshal(line, &d))
+		if records[d.Event.ID] != nil {
+			t.Errorf("record %s is in the file twice", d.Event.ID)
+		}
+		records[d.Event.ID] = line
+	}
+	return records, said, read
+}
+
+// indexHostile indexes lines that try to break a mapping. All become documents, with one exception: OpenSearch refuses values of more than
+// 32,766 bytes in its flat_object, which has no ignore_above; those lines are dead letters.
+func indexHostile(t *testing.T, node *testkit.Node) {
+	dir := t.TempDir()
+	long := strings.Repeat("x", 40000)
+	var deep, wide strings.Builder
+	for i := range 50 {
+		deep.WriteString(`{"d":`)
+		fmt.Fprintf(&wide, `"m%d":{"a":%d},`, i, i)
+	}
+	writeLog(t, filepath.Join(dir, "logs", "json"), "hostile", []byte(`{"time":"2026-11-22T10:00:00Z","blob":"`+long+`"}
+{"time":"2026-11-22T10:00:00Z","`+long+`":"key"}
+{"time":"2026-11-22T10:00:00Z","user":"`+long+`","ip":"not an address","port":"a","`+"labels"+`":{"a.b":{"c":1},"a":{"b":2}}}
+{"time":"2026-11-22T10:00:00Z","deep":`+deep.String()+`1`+strings.Repeat("}", 50)+`}
+{"time":"2026-11-22T10:00:00Z",`+wide.String()+`"n":1}
+{"time":"2026-11-22T10:00:00Z","n":1e400,"m":9223372036854775808,"o":-0,"p":[1,"a",{"b":null}],"q":null,"r":true}
+{"time":"+292278995-01-01T00:00:00Z","a":"\u0000\ud800"}
+{"time":"0000-00-00T00:00:00Z","":"empty",".":"dot","..":"dots","a..b":"x","*":"star"}
+{"time":"2026-11-22T10:00:00Z","@timestamp":{"a":1},"event":"text","user":{"name":{"x":1}},"source":7}
+`))
+	writeLog(t, filepath.Join(dir, "logs", "linux_auth"), "hostile", []byte("Nov 22 10:00:00 web01 sshd[1]: Failed password for invalid user "+long+" from 203.0.113.1 port 99999999999 ssh2\n"+
+		"Nov 22 10:00:00 "+long[:300]+" sshd[99999999999999999999]: Accepted password for a from fe80::1%eth0 port 22 ssh2\n"))
+	records, said, _ := runInto(t, node, "hostile", sampleConfig(dir, map[string]string{filepath.Join(dir, "logs", "json"): "json", filepath.Join(dir, "logs", "linux_auth"): "linux_auth"}))
+	x := newIndexed(t, node, "logs-gatebook.*-hostile")
+	dead := 0
+	for id, record := range records {
+		switch {
+		case x.ids[id] == 1:
+		case x.ids[id] == 0 && node.OpenSearch() && hasLongLabel(t, record):
+			dead++
+		default:
+			t.Errorf("%d documents of %.500s", x.ids[id], record)
+		}
+	}
+	if said[2] != dead || said[0] != x.documents {
+		t.Errorf("%d records, %d known to be refused, %d documents; the agent says %d delivered, %d dead letters", len(records), dead, x.documents, said[0], said[2])
+	}
+	ignored := 0
+	for problem, p := range x.problems {
+		if ignored++; !strings.Contains(problem, " is ignored in ") {
+			t.Errorf("%s: %d documents, such as %s", problem, p.n, p.example)
+		}
+	}
+	t.Logf("hostile: %d records, %d refused, %d fields ignored in some; %s", len(records), dead, ignored, x.kinds())
+}
+
+// hasLongLabel tells whether a label is longer than Lucene's longest term.
+func hasLongLabel(t *testing.T, record []byte) bool {
+	t.Helper()
+	var d struct{ Labels map[string]any }
+	must(t, json.Unmarshal(record, &d))
+	for _, v := range d.Labels {
+		if text, ok := v.(string); ok && len(text) > 32766 {
+			return true
+		}
+	}
+	return false
 }
 
 // numbers are the figures of the last match.

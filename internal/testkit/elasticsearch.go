@@ -135,6 +135,9 @@ func start(t testing.TB, o elasticsearch.Options) *Node {
 	return &Node{Node: n, t: t}
 }
 
+// OpenSearch says that it is one, and no Elasticsearch.
+func (n *Node) OpenSearch() bool { return n.Options().Flavor == elasticsearch.OpenSearch }
+
 // Kill ends the server with SIGKILL; its data stay.
 func (n *Node) Kill() {
 	n.t.Helper()

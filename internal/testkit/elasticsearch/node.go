@@ -62,6 +62,9 @@ func Start(ctx context.Context, opts Options) (*Node, error) {
 	return n, nil
 }
 
+// Options are those it was started with, and the defaults.
+func (n *Node) Options() Options { return n.opts }
+
 // URL is the node's base URL, without a slash at the end.
 func (n *Node) URL() string {
 	scheme := "http"
