@@ -1,4 +1,4 @@
-// Package elastic speaks to Elasticsearch 8 and OpenSearch 2: one bulk request at a time, one look-up of ids, the templates.
+// Package elastic speaks to Elasticsearch 8 and 9 and OpenSearch 2 and 3: one bulk request at a time, one look-up of ids, and what prepares a cluster.
 // It knows requests and answers, nothing of logs, cursors or retries: whoever calls it decides what comes next, and therefore
 // learns of every failure whether the server may have done the work all the same (RequestError.Unknown).
 //
@@ -6,8 +6,12 @@
 //	                                                                                               |
 //	Answer (items, indices, refusals)  <- one pass over pooled bytes <-----------------------------/
 //
+// Setup prepares a cluster:
+//
+//	what the server is and has -> layout (types, lifecycle, pipeline, tiers) -> items (policies, templates, roles) -> what is there of them -> changes -> streams that exist
+//
 // It promises: a request is sent once (no retry inside), no product check, no secret in an error text, and an Answer has
-// exactly as many items as were sent.
+// exactly as many items as were sent. Setup changes nothing that does not carry its mark, and deletes nothing.
 package elastic
 
 import (

@@ -108,6 +108,7 @@ type layout struct {
 	lifecycle Lifecycle
 	setter    string // name of the way in which the pipeline sets event.ingested; empty where the server has none
 	custom    bool   // the server takes templates of which a part is missing
+	sparse    bool   // it has no say in shards and takes no refresh below 5 s: serverless
 	keep      time.Duration
 	tiers     map[string]time.Duration // by short name of the dataset
 	follow    []string                 // datasets that have a template and no tier any more
@@ -116,7 +117,7 @@ type layout struct {
 
 // findLayout asks the server what it has.
 func (c *Client) findLayout(ctx context.Context, s server, o SetupOptions) (layout, error) {
-	l := layout{lifecycle: o.Lifecycle}
+	l := layout{lifecycle: o.Lifecycle, sparse: s.serverless}
 	var err error
 	if l.types, err = c.findTypes(ctx, s); err != nil {
 		return l, fmt.Errorf("try the mapping: %w", err)
@@ -232,12 +233,14 @@ const (
 
 // settings is the component template with what the indices of all streams have.
 func (l layout) settings(m mark) object {
-	index := object{
-		{"number_of_shards", shards},
-		{"refresh_interval", refresh},
-		{"codec", codec},
-		{"mapping", object{{"total_fields", object{{"limit", mostFields}}}}},
+	index := object{}
+	if !l.sparse {
+		index = append(index, member{"number_of_shards", shards})
 	}
+	index = append(index,
+		member{"refresh_interval", refresh},
+		member{"codec", codec},
+		member{"mapping", object{{"total_fields", object{{"limit", mostFields}}}}})
 	if l.setter != "" {
 		index = append(index, member{"final_pipeline", Pipeline})
 	}
@@ -315,10 +318,10 @@ func (t streamTemplate) keeps() (time.Duration, bool) {
 
 func (t streamTemplate) body(m mark) object {
 	index := object{}
-	switch t.dataset {
-	case alertDataset:
+	switch {
+	case t.dataset == alertDataset && !t.sparse:
 		index = append(index, member{"refresh_interval", refreshSoon})
-	case deadLetterDataset:
+	case t.dataset == deadLetterDataset:
 		// What was refused once is not to be refused again: a value that does not fit its field is kept and not indexed.
 		index = append(index, member{"mapping", object{{"ignore_malformed", true}}})
 	}

@@ -30,6 +30,7 @@ func Requests(o SetupOptions) []Request {
 	}
 	ilm, stream, ism := l, l, l
 	ilm.lifecycle, stream.lifecycle, ism.lifecycle = LifecycleILM, LifecycleStream, LifecycleISM
+	stream.sparse = true // whoever runs Elasticsearch on their own has the defaults in these
 	ism.custom, ism.types = false, maps.Clone(openSearchTypes)
 	ism.types[Flattened] = FlatObject
 	list := slices.Concat(folder("elasticsearch-ilm", ilm.items()), folder("elasticsearch-dsl", stream.items()), folder("opensearch-ism", ism.items()),
@@ -86,7 +87,7 @@ func (r rights) openSearch() object {
 var sections = map[string]string{
 	"elasticsearch-ilm": `Elasticsearch 8 or 9 with index lifecycle management, which every one has that you run yourself, and Elastic Cloud Hosted too.
 For a type of field that your cluster does not have, put what stands in for it: gatebook setup does that by itself.`,
-	"elasticsearch-dsl":   "Elasticsearch with data stream lifecycle in place of ILM: Elastic Cloud Serverless, or who prefers it.",
+	"elasticsearch-dsl":   "Elasticsearch with data stream lifecycle in place of ILM: Elastic Cloud Serverless, which leaves shards and refreshes below 5 s out, or who prefers it.",
 	"opensearch-ism":      "OpenSearch 2 or 3 with the plugin index state management (ISM). Without it leave the policies out: then nothing deletes data by their age.",
 	"security":            "Elasticsearch with security on: the roles, and the requests for API keys of agents. The answer's `encoded` is the agent's api_key.",
 	"opensearch-security": "OpenSearch with its security plugin. It has no privilege for creating alone: an agent may overwrite there, though Gatebook never does.",

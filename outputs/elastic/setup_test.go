@@ -254,6 +254,11 @@ func TestSetupServerless(t *testing.T) {
 	if got := gjson.Get(f.things["/_index_template/gatebook"], "template.lifecycle.data_retention").String(); got != "365d" {
 		t.Errorf("the template keeps for %q", got)
 	}
+	for thing, setting := range map[string]string{"/_component_template/gatebook-settings": "number_of_shards", "/_index_template/gatebook-alert": "refresh_interval"} {
+		if strings.Contains(f.things[thing], setting) {
+			t.Errorf("serverless refuses %s: %s", setting, f.things[thing])
+		}
+	}
 	f.changes()
 	f.things["/_data_stream/logs-gatebook.a-default/_lifecycle"] = ""
 	steps := mustSetup(t, c, SetupOptions{Retention: Retention{ByDataset: map[string]time.Duration{"c": 90 * day}}})
