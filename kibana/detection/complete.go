@@ -184,9 +184,8 @@ func (t *translator) setup(p *Part) string {
 	switch p.Kind {
 	case NewTerms:
 		lines = append(lines, fmt.Sprintf("Exported switched off: until the index holds %s of events, most of what happens is new. Switch it on then.", days(historyOf(p))))
-	case EQL, ESQL:
-		name := map[Kind]string{EQL: "EQL", ESQL: "ES|QL"}[p.Kind]
-		lines = append(lines, "The "+escape(name)+" query was written after Elastic's documentation and not executed before it was shipped. Preview the rule before you trust it.")
+	case EQL:
+		lines = append(lines, "The query was written after Elastic's documentation of EQL and not executed before it was shipped. Preview the rule before you trust it.")
 	}
 	switch {
 	case t.rule.Mode == rules.ModeShadow:

@@ -11,8 +11,8 @@
 // rule's investigation guide; what no kind says is named with the reason, which comes from the node of the rule's expression that cannot be said. Nothing of
 // a rule file becomes part of a query, a script or Markdown unescaped.
 //
-// Queries, filters, thresholds and new terms are run against a real server in the tests, beside the local engine. EQL and ES|QL are not: there is no server for
-// them to be had, and they are written after the documentation of Elasticsearch 8.
+// Queries, filters, thresholds, new terms and ES|QL are run against a real server in the tests, beside the local engine. EQL is not: there is no server for it to
+// be had, and it is written after the documentation of Elasticsearch 8.
 package detection
 
 import (
@@ -38,7 +38,7 @@ const (
 )
 
 // Executed tells whether rules of the kind are run against a real server in the tests of this package.
-func (k Kind) Executed() bool { return k == Query || k == Threshold || k == NewTerms }
+func (k Kind) Executed() bool { return k != EQL }
 
 // Options say how rules are exported. The zero value is of use.
 type Options struct {

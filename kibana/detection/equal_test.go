@@ -1,0 +1,173 @@
+package detection
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatebook/gatebook/internal/testkit"
+	"github.com/gatebook/gatebook/rules"
+)
+
+// TestServed runs the exported rules with a query, a threshold or new terms over the sample logs and over the events of the rules' own tests, in a
+// real Elasticsearch, at the times at which the detection engine would have found something new; and the local engine over the same. The keys for which
+// both fire are equal, or the difference is one that the exporter has named, and goes away where the local engine is made to do the same.
+func TestServed(t *testing.T) {
+	compareServed(t, testkit.Elasticsearch(t, testkit.Full()), Query, Threshold, NewTerms)
+}
+
+// TestServedESQL does so with the rules in ES|QL.
+func TestServedESQL(t *testing.T) {
+	compareServed(t, testkit.Elasticsearch(t, testkit.ESQL()), ESQL)
+}
+
+func compareServed(t *testing.T, node *testkit.Node, kinds ...Kind) {
+	began := time.Now()
+	set := load(t)
+	_, report, err := Export(set, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServed(t, node, scenesOf(t, set))
+	t.Logf("indexed after %v", time.Since(began))
+	n := tally{reasons: map[Why]int{}, of: map[*rules.Rule]*verdict{}}
+	for i := range report {
+		for _, parts := range together(report[i].Parts) {
+			if slices.Contains(kinds, parts[0].Kind) {
+				n.parts += len(parts)
+				s.compare(set, report[i].Rule, parts, &n)
+			}
+		}
+	}
+	n.log(t, s)
+}
+
+// together puts the parts beside each other that stand for the same alternative and the same grouping.
+func together(list []Part) (out [][]*Part) {
+	for i := range list {
+		p := &list[i]
+		at := slices.IndexFunc(out, func(had []*Part) bool {
+			return had[0].Kind == p.Kind && had[0].firing == p.firing && len(had[0].By) == len(p.By) && len(p.By) == 1 && termsName(had[0].By[0]) == termsName(p.By[0])
+		})
+		if at >= 0 && p.firing != nil {
+			out[at] = append(out[at], p)
+		} else {
+			out = append(out, []*Part{p})
+		}
+	}
+	return out
+}
+
+// verdict is what was found of a rule.
+type verdict struct {
+	fired   bool
+	reasons map[Why]bool
+}
+
+type tally struct {
+	parts, compared, equal, fired int
+	reasons                       map[Why]int // of scenes that differ
+	of                            map[*rules.Rule]*verdict
+}
+
+func (s *served) compare(set *rules.Set, r *rules.Rule, parts []*Part, n *tally) {
+	p := parts[0]
+	v := n.of[r]
+	if v == nil {
+		v = &verdict{reasons: map[Why]bool{}}
+		n.of[r] = v
+	}
+	for i := range s.scenes {
+		at := &s.scenes[i]
+		if at.rule != "" && at.rule != r.ID {
+			continue
+		}
+		n.compared++
+		here := local(s.t, set, r, p, at, change{})
+		there := found{}
+		for _, p := range parts {
+			maps.Copy(there, s.run(p, at))
+		}
+		v.fired = v.fired || len(there) > 0
+		if len(there) > 0 {
+			n.fired++
+		}
+		if maps.Equal(here, there) {
+			n.equal++
+			continue
+		}
+		for why := range s.explain(set, r, p, at, here, there) {
+			n.reasons[why]++
+			v.reasons[why] = true
+		}
+	}
+}
+
+// explain finds which of the named differences a difference comes of.
+func (s *served) explain(set *rules.Set, r *rules.Rule, p *Part, at *scene, here, there found) map[Why]bool {
+	reasons := map[Why]bool{}
+	named := map[Why]bool{}
+	for _, d := range p.Differences {
+		named[d.Why] = true
+	}
+	less, more := here.without(there), there.without(here)
+	if named[Weight] && len(less) > 0 {
+		unweighted := local(s.t, set, r, p, at, change{noWeight: true})
+		had := len(less)
+		less = slices.DeleteFunc(less, func(key string) bool { return !unweighted.has(key) })
+		reasons[Weight] = len(less) < had
+	}
+	if named[Window] && len(less) > 0 { // what asks for little, or for a share, may find too much in a longer window
+		longer := local(s.t, set, r, p, at, change{window: true})
+		had := len(less)
+		less = slices.DeleteFunc(less, func(key string) bool { return !longer.has(key) })
+		reasons[Window] = len(less) < had
+	}
+	for _, c := range []change{{noLearning: true}, {window: true}, {window: true, noLearning: true}} {
+		if len(more) == 0 || c.noLearning && !named[Learn] || c.window && !named[Window] {
+			continue
+		}
+		other := local(s.t, set, r, p, at, c)
+		had := len(more)
+		more = slices.DeleteFunc(more, other.has)
+		if len(more) < had {
+			reasons[Learn] = reasons[Learn] || c.noLearning
+			reasons[Window] = reasons[Window] || c.window
+		}
+	}
+	if len(less) > 0 || len(more) > 0 {
+		name := at.name
+		if at.test != nil {
+			name += " (" + at.test.Name + ")"
+		}
+		s.t.Errorf("%s, %s: only the local engine fires for %q, only the exported rule for %q\n%s", p.Rule.RuleID, name, less, more, p.Rule.Query)
+	}
+	maps.DeleteFunc(reasons, func(_ Why, is bool) bool { return !is })
+	return reasons
+}
+
+func (f found) has(key string) bool { return f[strings.ReplaceAll(key, " | ", "\n")] }
+
+func (n *tally) log(t *testing.T, s *served) {
+	t.Helper()
+	var same, differ []string
+	fired := 0
+	for r, v := range n.of {
+		if v.fired {
+			fired++
+		} else {
+			t.Errorf("%s fired for nothing", r.ID)
+		}
+		if len(v.reasons) == 0 {
+			same = append(same, r.ID)
+		} else {
+			differ = append(differ, fmt.Sprint(r.ID, slices.Sorted(maps.Keys(v.reasons))))
+		}
+	}
+	slices.Sort(differ)
+	t.Logf("%d rules (%d rules of Kibana), run %d times; %d comparisons, in %d of which the exported rule fires; %d equal, %v differ and why (scenes)", len(n.of), n.parts, s.asked, n.compared, n.fired, n.equal, n.reasons)
+	t.Logf("%d rules equal in all, %d not: %s", len(same), len(differ), strings.Join(differ, "; "))
+}
