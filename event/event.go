@@ -11,6 +11,8 @@
 // writes is valid JSON whatever the bytes in the fields; a document has only fields that are in the table.
 package event
 
+import "unicode/utf8"
+
 //go:generate go run ./gen
 
 // Kind is event.kind; the empty string is written as "event".
@@ -300,8 +302,21 @@ func (e *Event) Tag(tag string) {
 	e.Tags = append(e.Tags, tag)
 }
 
-// Finish fills what follows from the rest: related.*, and nothing else. It runs after redaction.
+// maxLabel bounds the value of a label, in bytes: OpenSearch refuses a document with one of more than 32,766. event.original has all of it.
+const maxLabel = 16 << 10
+
+// Finish fills what follows from the rest, related.*, and cuts labels that no index would take. It runs after redaction.
 func (e *Event) Finish() {
+	for i := range e.Labels {
+		if l := &e.Labels[i]; len(l.Value) > maxLabel {
+			end := maxLabel
+			for end > 0 && !utf8.RuneStart(l.Value[end]) {
+				end--
+			}
+			l.Value = l.Value[:end]
+			e.Tag("label-cut")
+		}
+	}
 	r := &e.Related
 	r.IP = add(r.IP[:0], e.Source.IP)
 	r.User = add(add(r.User[:0], e.User.Name), e.User.Email)

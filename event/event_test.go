@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -313,5 +314,22 @@ func BenchmarkDecode(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A label that no index would take is cut between characters, and the event says so.
+func TestFinishCutsLabels(t *testing.T) {
+	var e Event
+	e.Label("short", "x")
+	e.Label("long", "x"+strings.Repeat("ü", maxLabel))
+	e.Finish()
+	if got := e.Labels[1].Value; len(got) != maxLabel-1 || !utf8.ValidString(got) || !slices.Contains(e.Tags, "label-cut") {
+		t.Errorf("%d bytes, tags %q", len(got), e.Tags)
+	}
+	e.Reset()
+	e.Label("fits", strings.Repeat("x", maxLabel))
+	e.Finish()
+	if len(e.Labels[0].Value) != maxLabel || len(e.Tags) != 0 {
+		t.Errorf("%d bytes, tags %q", len(e.Labels[0].Value), e.Tags)
 	}
 }

@@ -51,7 +51,7 @@ var Fields = []Field{
 	{Name: "agent.ephemeral_id", Type: Keyword, Go: "Agent.EphemeralID", Meaning: "epoch: new at every start"},
 
 	{Name: "message", Type: Text, Go: "Message", Aliases: "description, text", Meaning: "what happened, in plain English"},
-	{Name: "tags", Type: Keyword, Go: "Tags", Array: true, Aliases: "tag", Meaning: "marks: parse-failure, line-truncated, time-from-arrival, ..."},
+	{Name: "tags", Type: Keyword, Go: "Tags", Array: true, Aliases: "tag", Meaning: "marks: parse-failure, line-truncated, label-cut (over 16 KiB), time-from-arrival, ..."},
 	{Name: "labels", Type: Flattened, Go: "Labels", Aliases: "attributes", Meaning: "what has no field of its own, by key"},
 
 	{Name: "event.id", Type: Keyword, Go: "ID", Meaning: "<epoch>-<sequence>; also the document's _id"},
