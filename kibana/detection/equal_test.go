@@ -95,7 +95,7 @@ func (s *served) compare(set *rules.Set, r *rules.Rule, parts []*Part, n *tally)
 		if len(there) > 0 {
 			n.fired++
 		}
-		if maps.Equal(here, there) {
+		if len(here.without(there)) == 0 && len(there.without(here)) == 0 {
 			n.equal++
 			continue
 		}
@@ -126,6 +126,14 @@ func (s *served) explain(set *rules.Set, r *rules.Rule, p *Part, at *scene, here
 		less = slices.DeleteFunc(less, func(key string) bool { return !longer.has(key) })
 		reasons[Window] = len(less) < had
 	}
+	if named[Window] && p.Kind == ESQL { // or held for a moment between two runs: the exported rule finds it at the time of the event, over the window itself
+		less = slices.DeleteFunc(less, func(key string) bool {
+			then := found{}
+			s.esqlAt(p, at, here[strings.ReplaceAll(key, " | ", "\n")], p.window, then)
+			reasons[Window] = reasons[Window] || then.has(key)
+			return then.has(key)
+		})
+	}
 	for _, c := range []change{{noLearning: true}, {window: true}, {window: true, noLearning: true}} {
 		if len(more) == 0 || c.noLearning && !named[Learn] || c.window && !named[Window] {
 			continue
@@ -149,7 +157,10 @@ func (s *served) explain(set *rules.Set, r *rules.Rule, p *Part, at *scene, here
 	return reasons
 }
 
-func (f found) has(key string) bool { return f[strings.ReplaceAll(key, " | ", "\n")] }
+func (f found) has(key string) bool {
+	_, ok := f[strings.ReplaceAll(key, " | ", "\n")]
+	return ok
+}
 
 func (n *tally) log(t *testing.T, s *served) {
 	t.Helper()

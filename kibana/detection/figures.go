@@ -151,6 +151,9 @@ func (t *translator) figures(base condition, list esqlAlternatives, by []rules.E
 		return Part{}, err
 	}
 	t.overWindow(&p)
+	if slices.ContainsFunc(list, func(a alternative) bool { return !growing(a) }) {
+		p.differs(Window, "what holds for a moment only, as a share or a number that must not be exceeded may, is not seen between two runs")
+	}
 	if ordered {
 		p.differs(Order, "what fire asks of the event that fires, any event of the window may fulfil: what came after it counts too")
 	}
@@ -159,6 +162,14 @@ func (t *translator) figures(base condition, list esqlAlternatives, by []rules.E
 	}
 	p.differs(Repeat, "the rule fires again at each run as long as the window holds what it asks for; "+t.repeats(p.Rule))
 	return p, nil
+}
+
+// growing tells that an alternative stays true as more events come.
+func growing(a alternative) bool {
+	return !slices.ContainsFunc(a.counts, func(e rules.Expr) bool {
+		of, _, ok := least(e)
+		return !ok || of.Kind != rules.Count && of.Kind != rules.Distinct && of.Kind != rules.Rate
+	})
 }
 
 // column names a column of STATS; equal ones are one.

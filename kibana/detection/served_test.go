@@ -141,14 +141,19 @@ func (s *served) msearch(index []string, bodies []map[string]any) (answers []gjs
 	return answers
 }
 
-// found are keys by grouping: "source.ip\n203.0.113.9".
-type found map[string]bool
+// found are keys by grouping, "source.ip\n203.0.113.9", and when they were found first.
+type found map[string]time.Time
 
-func (f found) add(by string, key []string) { f[by+"\n"+strings.Join(key, "\n")] = true }
+func (f found) add(by string, key []string, at time.Time) {
+	name := by + "\n" + strings.Join(key, "\n")
+	if had, ok := f[name]; !ok || at.Before(had) {
+		f[name] = at
+	}
+}
 
 func (f found) without(other found) (list []string) {
 	for key := range f {
-		if !other[key] {
+		if _, ok := other[key]; !ok {
 			list = append(list, strings.ReplaceAll(key, "\n", " | "))
 		}
 	}
@@ -190,7 +195,7 @@ func (s *served) run(p *Part, at *scene) found {
 		for _, ev := range hits {
 			for _, by := range p.By {
 				if key, ok := keyOf(ev, by); ok {
-					out.add(termsName(by), key)
+					out.add(termsName(by), key, ev.Time.Std())
 				}
 			}
 		}
@@ -302,16 +307,16 @@ func (s *served) threshold(p *Part, at *scene, runs []time.Time, from time.Durat
 		}
 		return count >= th.Value
 	}
-	for _, answer := range s.msearch(p.Rule.Index, bodies) {
+	for i, answer := range s.msearch(p.Rule.Index, bodies) {
 		if len(th.Field) == 0 {
 			if enough(answer.Get("hits.total.value").Int(), answer.Get("aggregations")) {
-				out.add(termsName(p.By[0]), nil)
+				out.add(termsName(p.By[0]), nil, runs[i])
 			}
 			continue
 		}
 		for _, b := range answer.Get("aggregations.keys.buckets").Array() {
 			if enough(b.Get("doc_count").Int(), b) {
-				out.add(termsName(p.By[0]), folded(p.By[0], bucketKey(b, th.Field)))
+				out.add(termsName(p.By[0]), folded(p.By[0], bucketKey(b, th.Field)), runs[i])
 			}
 		}
 	}
@@ -352,7 +357,7 @@ func (s *served) newTerms(p *Part, at *scene, runs []time.Time, from time.Durati
 		}
 		for _, b := range answers[i].Get("aggregations.keys.buckets").Array() {
 			if key := bucketKey(b, fields); !known[strings.Join(key, "\n")] {
-				out.add(termsName(p.By[0]), folded(p.By[0], key[:len(p.By[0])]))
+				out.add(termsName(p.By[0]), folded(p.By[0], key[:len(p.By[0])]), runs[i/2])
 			}
 		}
 	}
@@ -396,39 +401,45 @@ func (s *served) esql(p *Part, at *scene, hits []*event.Event, runs []time.Time,
 		runs = kept
 	}
 	for _, r := range runs {
-		now := `TO_DATETIME("` + r.UTC().Format("2006-01-02T15:04:05.000Z") + `")`
-		body, err := json.Marshal(map[string]any{"query": strings.ReplaceAll(p.Rule.Query, "NOW()", now), "filter": filtered(selected(p.Rule, at, r.Add(-from), r))})
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		status, answer := s.node.Do("POST", "/_query", string(body))
-		if status != 200 {
-			s.t.Fatalf("%s: %d %.3000s\n%s", p.Rule.RuleID, status, answer, p.Rule.Query)
-		}
-		s.asked++
-		var columns []string
-		for _, c := range gjson.GetBytes(answer, "columns.#.name").Array() {
-			columns = append(columns, c.String())
-		}
-		for _, row := range gjson.GetBytes(answer, "values").Array() {
-			value := func(name string) string {
-				if i := slices.Index(columns, name); i >= 0 {
-					return row.Get(fmt.Sprint(i)).String()
-				}
-				s.t.Fatalf("%s: no column %s in %q", p.Rule.RuleID, name, columns)
-				return ""
+		s.esqlAt(p, at, r, from, out)
+	}
+}
+
+// esqlAt runs once.
+func (s *served) esqlAt(p *Part, at *scene, r time.Time, from time.Duration, out found) {
+	s.t.Helper()
+	now := `TO_DATETIME("` + r.UTC().Format("2006-01-02T15:04:05.000Z") + `")`
+	body, err := json.Marshal(map[string]any{"query": strings.ReplaceAll(p.Rule.Query, "NOW()", now), "filter": filtered(selected(p.Rule, at, r.Add(-from), r))})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	status, answer := s.node.Do("POST", "/_query", string(body))
+	if status != 200 {
+		s.t.Fatalf("%s: %d %.3000s\n%s", p.Rule.RuleID, status, answer, p.Rule.Query)
+	}
+	s.asked++
+	var columns []string
+	for _, c := range gjson.GetBytes(answer, "columns.#.name").Array() {
+		columns = append(columns, c.String())
+	}
+	for _, row := range gjson.GetBytes(answer, "values").Array() {
+		value := func(name string) string {
+			if i := slices.Index(columns, name); i >= 0 {
+				return row.Get(fmt.Sprint(i)).String()
 			}
-			for _, by := range p.By {
-				var key []string
-				for i, term := range by {
-					if f, ok := plainField(term); ok {
-						key = append(key, value(f.Name()))
-					} else {
-						key = append(key, value("gatebook_key_"+itoa(i+1)))
-					}
+			s.t.Fatalf("%s: no column %s in %q", p.Rule.RuleID, name, columns)
+			return ""
+		}
+		for _, by := range p.By {
+			var key []string
+			for i, term := range by {
+				if f, ok := plainField(term); ok {
+					key = append(key, value(f.Name()))
+				} else {
+					key = append(key, value("gatebook_key_"+itoa(i+1)))
 				}
-				out.add(termsName(by), folded(by, key))
 			}
+			out.add(termsName(by), folded(by, key), r)
 		}
 	}
 }
@@ -506,7 +517,7 @@ func local(t *testing.T, set *rules.Set, r *rules.Rule, p *Part, s *scene, c cha
 	out := found{}
 	e, err := engine.New(engine.Options{Rules: &only, Installation: "detection", Zone: time.UTC, Fleet: true, Alert: func(a *engine.Alert) {
 		if a.State == engine.StateOpen {
-			out.add(a.By, a.Key)
+			out.add(a.By, a.Key, a.First.Std())
 		}
 	}})
 	if err != nil {
