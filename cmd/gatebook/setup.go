@@ -46,7 +46,8 @@ GATEBOOK_SETUP_USERNAME and GATEBOOK_SETUP_PASSWORD; else the output's own, or E
 	f.StringSliceVar(&o.hosts, "elasticsearch", nil, "URL of a host of the cluster, in place of the config's outputs; may be repeated")
 	f.StringVar(&o.kibana, "kibana", "", "URL of Kibana: data views, saved searches and dashboards are imported")
 	f.StringVar(&o.space, "space", "", "Kibana space (default: the default space)")
-	f.BoolVar(&o.rules, "rules", false, "import the detection rules into Kibana too")
+	f.BoolVar(&o.rules, "rules", false, "import the detection rules into Kibana too, to run there")
+	f.BoolVar(&o.alerts, "alerts", false, "import the one rule that makes an alert of Kibana of each alert of Gatebook's own rules")
 	f.StringVar(&o.keyFile, "api-key-file", "", "file that holds an API key")
 	f.StringVar(&o.username, "username", "", "user name, with --password-file")
 	f.StringVar(&o.passwordFile, "password-file", "", "file that holds the password")
@@ -65,12 +66,12 @@ GATEBOOK_SETUP_USERNAME and GATEBOOK_SETUP_PASSWORD; else the output's own, or E
 type setupOptions struct {
 	config, kibana, space, keyFile, username, passwordFile, ca, lifecycle, namespace, print, agentKey, expires string
 
-	hosts, retention                   []string
-	configGiven, rules, dryRun, lookup bool
-	apiKey, password                   string
-	keep                               elastic.Retention
-	cycle                              elastic.Lifecycle
-	expiry                             time.Duration
+	hosts, retention                           []string
+	configGiven, rules, alerts, dryRun, lookup bool
+	apiKey, password                           string
+	keep                                       elastic.Retention
+	cycle                                      elastic.Lifecycle
+	expiry                                     time.Duration
 }
 
 // run checks the flags, which take exit code 2, and goes to work.
@@ -142,8 +143,10 @@ func (o *setupOptions) check() error {
 		return errors.New("--lookup and --expires go with --agent-key")
 	case o.agentKey != "" && (o.print != "" || o.dryRun || o.kibana != ""):
 		return errors.New("--agent-key only makes a key: leave --print, --dry-run and --kibana out")
-	case o.rules && o.kibana == "" && o.print == "":
-		return errors.New("--rules go to Kibana: say --kibana URL")
+	case o.rules && o.alerts:
+		return errors.New("--rules and --alerts: each finding would be told twice, by Gatebook and by Kibana; choose one")
+	case (o.rules || o.alerts) && o.kibana == "" && o.print == "":
+		return errors.New("--rules and --alerts go to Kibana: say --kibana URL")
 	}
 	return nil
 }

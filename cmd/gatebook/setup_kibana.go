@@ -32,11 +32,9 @@ func (o *setupOptions) prepareKibana(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	var rules []byte
-	if o.rules {
-		if rules, err = o.detections(cmd); err != nil {
-			return err
-		}
+	rules, err := o.detections(cmd)
+	if err != nil {
+		return err
 	}
 	is, err := k.Status(cmd.Context())
 	if err != nil {
@@ -46,7 +44,7 @@ func (o *setupOptions) prepareKibana(cmd *cobra.Command) error {
 	fmt.Fprintf(out, "Kibana: %s\n", printable("version "+cmp.Or(is, "not told"), 100))
 	if o.dryRun {
 		fmt.Fprintf(out, "Kibana: %d data views, saved searches and dashboards would be imported\n", lines(objects))
-		if o.rules {
+		if rules != nil {
 			fmt.Fprintf(out, "Kibana: %d detection rules would be imported\n", lines(rules))
 		}
 		return nil
@@ -62,15 +60,22 @@ func (o *setupOptions) prepareKibana(cmd *cobra.Command) error {
 		return nil
 	}
 	done, err := k.ImportObjects(cmd.Context(), objects)
-	if err := tell("data views, saved searches and dashboards", done, err); err != nil || !o.rules {
+	if err := tell("data views, saved searches and dashboards", done, err); err != nil || rules == nil {
 		return err
 	}
 	done, err = k.ImportRules(cmd.Context(), rules)
 	return tell("detection rules", done, err)
 }
 
-// detections are the rules that the config would run, the shipped ones where it runs none, as far as Kibana can say them.
+// detections are the rules that are to be imported; nil where none are. With --rules they are those that the config would run, the shipped ones where it runs none, as
+// far as Kibana can say them.
 func (o *setupOptions) detections(cmd *cobra.Command) ([]byte, error) {
+	switch {
+	case o.alerts:
+		return detection.Alerts(detection.Options{Namespace: o.namespace})
+	case !o.rules:
+		return nil, nil
+	}
 	from := ruleOptions{library: true}
 	if o.configGiven {
 		from.config = o.config
@@ -109,11 +114,11 @@ func (o *setupOptions) kibanaRequests(cmd *cobra.Command) ([]elastic.Request, er
 		return nil, err
 	}
 	list := []elastic.Request{{Method: "POST", Path: "/api/saved_objects/_import?overwrite=true", File: "kibana/gatebook.ndjson", Body: objects}}
-	if o.rules {
-		rules, err := o.detections(cmd)
-		if err != nil {
-			return nil, err
-		}
+	rules, err := o.detections(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if rules != nil {
 		list = append(list, elastic.Request{Method: "POST", Path: "/api/detection_engine/rules/_import?overwrite=true", File: "kibana/rules.ndjson", Body: rules})
 	}
 	return list, nil

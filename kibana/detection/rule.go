@@ -37,6 +37,7 @@ type Rule struct {
 	Version    int    `json:"version"`
 	Immutable  bool   `json:"immutable"`
 
+	NameOverride      string `json:"rule_name_override,omitempty"`
 	TimestampOverride string `json:"timestamp_override"`
 	NoFallback        bool   `json:"timestamp_override_fallback_disabled"`
 
