@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -275,11 +276,22 @@ func (a *outageAgent) kill() {
 // reload has the agent read its config, and the key, again.
 func (a *outageAgent) reload() {
 	a.t.Helper()
-	a.before = append(a.before, a.figures())
+	m := a.figures()
 	n := strings.Count(a.p.Stderr(), "msg=reloaded")
 	a.p.Signal(syscall.SIGHUP)
 	testkit.Eventually(a.t, time.Minute, func() bool { return strings.Count(a.p.Stderr(), "msg=reloaded") > n })
+	// What was delivered since the figures were read is in the last words of the generation that ended.
+	all := lastWords.FindAllStringSubmatch(a.p.Stderr(), -1)
+	if len(all) == 0 {
+		a.t.Fatalf("%s: nothing is said of what was delivered before the reload", a.name)
+	}
+	v, err := strconv.ParseFloat(all[len(all)-1][1], 64)
+	must(a.t, err)
+	m["output_delivered_total"] = v
+	a.before = append(a.before, m)
 }
+
+var lastWords = regexp.MustCompile(`msg=output output=siem delivered=(\d+)`)
 
 func (a *outageAgent) get(path string) (string, int) {
 	res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", a.port, path))
