@@ -105,11 +105,7 @@ func (w *eqlWriter) asked(e query.Expr) string {
 	case query.Text:
 		return w.text(e)
 	case query.CIDR:
-		var list []string
-		for _, n := range e.Networks {
-			list = append(list, n.String())
-		}
-		return w.networks(e.Field, list)
+		return apart(e.Networks, " and not ", " or ", func(list []string) string { return w.networks(e.Field, list) })
 	}
 	return w.fail("%T is not known to EQL", e)
 }
@@ -182,7 +178,7 @@ func (w *eqlWriter) literal(f query.Field, v query.Value) string {
 		return strconv.FormatBool(v.Int != 0)
 	case event.Integer, event.Float32:
 		if v.Kind == event.Num {
-			return strconv.FormatFloat(v.Num, 'f', -1, 64)
+			return decimal(v.Num)
 		}
 		return strconv.FormatInt(v.Int, 10)
 	}

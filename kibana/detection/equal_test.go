@@ -16,12 +16,16 @@ import (
 // real Elasticsearch, at the times at which the detection engine would have found something new; and the local engine over the same. The keys for which
 // both fire are equal, or the difference is one that the exporter has named, and goes away where the local engine is made to do the same.
 func TestServed(t *testing.T) {
-	compareServed(t, testkit.Elasticsearch(t, testkit.Full()), Query, Threshold, NewTerms)
+	n := testkit.Elasticsearch(t, testkit.Full())
+	t.Run("conditions", func(t *testing.T) { conditionsByQuery(t, n) })
+	t.Run("rules", func(t *testing.T) { compareServed(t, n, Query, Threshold, NewTerms) })
 }
 
 // TestServedESQL does so with the rules in ES|QL.
 func TestServedESQL(t *testing.T) {
-	compareServed(t, testkit.Elasticsearch(t, testkit.ESQL()), ESQL)
+	n := testkit.Elasticsearch(t, testkit.ESQL())
+	t.Run("conditions", func(t *testing.T) { conditionsByESQL(t, n) })
+	t.Run("rules", func(t *testing.T) { compareServed(t, n, ESQL) })
 }
 
 func compareServed(t *testing.T, node *testkit.Node, kinds ...Kind) {

@@ -3,6 +3,8 @@ package detection
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -116,13 +118,31 @@ func (w *esqlWriter) asked(e query.Expr) string {
 	case query.Text:
 		return w.text(e)
 	case query.CIDR:
-		var list []string
-		for _, n := range e.Networks {
-			list = append(list, n.String())
-		}
-		return w.networks(e.Field, list)
+		return apart(e.Networks, " AND NOT ", " OR ", func(list []string) string { return w.networks(e.Field, list) })
 	}
 	return w.fail("%T is not known to ES|QL", e)
+}
+
+var mappedIPv4 = netip.MustParseAddr("::ffff:0:0")
+
+// apart asks networks of IPv6 that hold the addresses which IPv4 has in the index, ::ffff:0:0/96, apart from the others and without those.
+func apart(networks []netip.Prefix, without, or string, ask func([]string) string) string {
+	var plain, wide []string
+	for _, n := range networks {
+		if n.Addr().Is6() && n.Contains(mappedIPv4) {
+			wide = append(wide, n.String())
+		} else {
+			plain = append(plain, n.String())
+		}
+	}
+	if len(wide) == 0 {
+		return ask(plain)
+	}
+	text := "(" + ask(wide) + without + ask([]string{"0.0.0.0/0"}) + ")"
+	if len(plain) > 0 {
+		text = "(" + text + or + ask(plain) + ")"
+	}
+	return text
 }
 
 func (w *esqlWriter) networks(f query.Field, list []string) string {
@@ -227,11 +247,20 @@ func (w *esqlWriter) literal(f query.Field, v query.Value) string {
 		return strconv.FormatBool(v.Int != 0)
 	case event.Integer, event.Float32:
 		if v.Kind == event.Num {
-			return strconv.FormatFloat(v.Num, 'f', -1, 64)
+			return decimal(v.Num)
 		}
 		return strconv.FormatInt(v.Int, 10)
 	}
 	return esqlText(v.Str)
+}
+
+// decimal writes a number that is no whole one to ES|QL and EQL, whose whole numbers have other bounds.
+func decimal(n float64) string {
+	text := strconv.FormatFloat(min(max(n, -math.MaxFloat64), math.MaxFloat64), 'g', -1, 64)
+	if !strings.ContainsAny(text, ".e") {
+		text += ".0"
+	}
+	return text
 }
 
 func esqlText(s string) string {
