@@ -60,6 +60,8 @@ type driver struct {
 	pause   time.Time
 
 	leased   uint64
+	ahead    uint64    // how far beyond what is sent the last lease went
+	leasedAt time.Time // when
 	settling []*flight // settled with the next commit, where exact
 	dirty    int       // items settled since the last commit
 	must     bool      // nothing is sent before the next commit has worked
@@ -297,11 +299,32 @@ func (d *driver) lease(b *Batch) error {
 	if top <= d.leased {
 		return nil
 	}
-	if err := d.r.Lease(top + d.o.LeaseAhead); err != nil {
+	now := time.Now()
+	d.ahead = leaseAhead(d.ahead, now.Sub(d.leasedAt), d.o.LeaseAhead)
+	if err := d.r.Lease(top + d.ahead); err != nil {
 		return fmt.Errorf("lease: %w", err)
 	}
-	d.leased = top + d.o.LeaseAhead
+	d.leased, d.leasedAt = top+d.ahead, now
 	return nil
+}
+
+// A lease should last so long that its fsync does not matter, and be so short that a crash leaves little in doubt.
+const (
+	leaseLasts = 2 * time.Second
+	leaseLeast = 4096
+)
+
+// leaseAhead is how many items the next lease reaches beyond what is sent now, the last one having lasted so long.
+func leaseAhead(last uint64, lasted time.Duration, most uint64) uint64 {
+	switch {
+	case last == 0:
+		return min(leaseLeast, most)
+	case lasted < leaseLasts:
+		return min(2*last, most)
+	case lasted > 4*leaseLasts:
+		return min(max(last/2, leaseLeast), most)
+	}
+	return last
 }
 
 // finished tells, with Options.End, whether all there is has been dealt with.

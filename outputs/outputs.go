@@ -212,7 +212,7 @@ type Options struct {
 	Drain       time.Duration // how long after the end of ctx requests in flight may take; 0 is 10 s
 	CommitEvery time.Duration // 0 is 1 s
 	CommitItems int           // 0 is 100,000
-	LeaseAhead  uint64        // 0 is 131,072
+	LeaseAhead  uint64        // most items that a lease reaches ahead; 0 is 131,072
 	RetryFirst  time.Duration // wait after the first failure, doubled with each; 0 is 500 ms
 	RetryMost   time.Duration // 0 is 30 s
 	// StreamOutstanding is how many items of one stream may wait while others go on; 0 is a quarter of MaxOutstanding.
