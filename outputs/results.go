@@ -179,7 +179,7 @@ func (d *driver) taken(j *job, partial *PartialError, now time.Time) {
 	} else {
 		d.press, d.pause = 0, time.Time{}
 		d.clearStreams(j, now)
-		d.trouble.answered = true
+		d.trouble.delivers()
 	}
 	d.buryAll(j, errs)
 	again := map[int]bool{}
@@ -467,7 +467,7 @@ func (d *driver) judgeStreams(j *job, partial *PartialError, now time.Time) {
 				}
 			} else {
 				taken[string(name)]++
-				d.trouble.answered = true
+				d.trouble.delivers()
 			}
 			n++
 		}

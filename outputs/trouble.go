@@ -134,6 +134,16 @@ func (t *troubles) clear(key string) {
 	t.log.Info("output works again", attrs...)
 }
 
+// delivers notes that something was taken, and says so the first time after a start or a reload: whoever has just mended a key wants to know.
+func (t *troubles) delivers() {
+	if !t.answered {
+		t.answered = true
+		if len(t.said) == 0 { // else its end is told
+			t.log.Info("output delivers")
+		}
+	}
+}
+
 // publish puts the worst that is present into the figures.
 func (t *troubles) publish() {
 	var worst *Problem
