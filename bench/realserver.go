@@ -231,6 +231,9 @@ func (b *bench) untilIndexed(ctx context.Context, r *result, p *process, index s
 	}
 }
 
+// storeCached is how long the server repeats what it last said of the size on disk, and a little.
+const storeCached = 11 * time.Second
+
 // settle waits for what the server still has to do for the documents, and takes its CPU and their size on disk.
 func (r *realServer) settle(ctx context.Context, index string, before float64, res *result) error {
 	if res.Docs == 0 {
@@ -262,6 +265,11 @@ func (r *realServer) settle(ctx context.Context, index string, before float64, r
 	}
 	if err := r.must(ctx, "POST", "/"+index+"/_flush?force=true&wait_if_ongoing=true", "", nil); err != nil {
 		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(storeCached):
 	}
 	st, err := r.stats(ctx, index)
 	if err != nil {
