@@ -59,7 +59,7 @@ func TestThreeHosts(t *testing.T) {
 	if g := st.Figures(); g.LastProblem != nil {
 		t.Errorf("a problem is told where all is delivered: %+v", g.LastProblem)
 	}
-	if s := logged.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "a host fails, the others are used") || !strings.Contains(s, gone.URL) {
+	if s := logged.String(); strings.Count(s, "\n") != 2 || !strings.Contains(s, "output delivers") || !strings.Contains(s, "a host fails, the others are used") || !strings.Contains(s, gone.URL) {
 		t.Errorf("logged:\n%s", s)
 	}
 }

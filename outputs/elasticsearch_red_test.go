@@ -52,7 +52,7 @@ func TestRedIndexIsItsStreamsTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantAll(t, f.count(), 90)
-	if s := logged.String(); strings.Count(s, "\n") != 2 || !strings.Contains(s, "cannot write to a stream") || !strings.Contains(s, "works again") || strings.Contains(s, "secret") {
+	if s := logged.String(); strings.Count(s, "\n") != 3 || !strings.Contains(s, "output delivers") || !strings.Contains(s, "cannot write to a stream") || !strings.Contains(s, "works again") || strings.Contains(s, "secret") {
 		t.Errorf("logged:\n%s", s)
 	}
 }
