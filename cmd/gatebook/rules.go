@@ -21,7 +21,7 @@ func rulesCommand() *cobra.Command {
 		Args:    arguments(cobra.NoArgs),
 	}
 	cmd.AddCommand(rulesListCommand(), rulesTestCommand(), rulesLintCommand(), rulesFmtCommand(), rulesImportCommand(), rulesReplayCommand(), rulesExplainCommand(),
-		rulesPlanCommand())
+		rulesPlanCommand(), rulesExportCommand())
 	return cmd
 }
 

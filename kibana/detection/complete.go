@@ -23,7 +23,7 @@ func (t *translator) complete(result *Result, p *Part) {
 	if rule.Description == "" {
 		rule.Description = r.Name() + "."
 	}
-	rule.MaxSignals = 100
+	rule.To, rule.MaxSignals = "now", 100
 	if p.Kind == Query {
 		rule.MaxSignals = 1000
 	}

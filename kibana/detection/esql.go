@@ -341,7 +341,11 @@ func (w *esqlWriter) term(r *reader, e rules.Expr) string {
 			for _, a := range e.Args {
 				args = append(args, w.term(r, a))
 			}
-			return "COALESCE(" + strings.Join(args, ", ") + ")"
+			text := "COALESCE(" + strings.Join(args, ", ") + ")"
+			if rules.Folds(e) {
+				text = "TO_LOWER(" + text + ")"
+			}
+			return text
 		}
 	}
 	return w.fail("%v", r.reason(e))

@@ -158,7 +158,7 @@ func (t *translator) figures(base condition, list esqlAlternatives, by []rules.E
 		p.differs(Order, "what fire asks of the event that fires, any event of the window may fulfil: what came after it counts too")
 	}
 	if w.about {
-		p.differs(About, "different values are counted approximately, by a few percent above some thousands")
+		p.differs(About, "different values are counted approximately where there are more than 40,000")
 	}
 	p.differs(Repeat, "the rule fires again at each run as long as the window holds what it asks for; "+t.repeats(p.Rule))
 	return p, nil

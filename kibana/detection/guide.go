@@ -204,7 +204,7 @@ func escape(s string) string {
 	if text != "" && strings.ContainsRune("-+=", rune(text[0])) {
 		text = `\` + text
 	}
-	if i := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' }); i > 0 && strings.ContainsRune(".)", rune(text[i])) {
+	if i := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' }); i > 0 && strings.ContainsRune(".)", rune(text[i])) && (i+1 == len(text) || text[i+1] == ' ') {
 		text = text[:i] + `\` + text[i:]
 	}
 	return text

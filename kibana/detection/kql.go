@@ -19,7 +19,9 @@ func splitQuery(c condition) (text string, filters []filter, err error) {
 	var said []query.Expr
 	for _, p := range parts {
 		if e, ok := toQuery(p); ok {
-			if _, err := query.KQL(e, query.KQLOptions{}); err == nil {
+			_, err := query.KQL(e, query.KQLOptions{})
+			_, asDSL := query.DSL(e) // knows of more that an index cannot tell: the order of names in which letter case does not matter
+			if err == nil && asDSL == nil {
 				said = append(said, e)
 				continue
 			}
