@@ -147,7 +147,7 @@ func (o *elasticOutput) Start(ctx context.Context) error {
 	if !o.setup {
 		return nil
 	}
-	steps, err := o.client.Setup(ctx, elastic.SetupOptions{Retention: o.retention})
+	steps, err := o.client.Setup(ctx, elastic.SetupOptions{Retention: o.retention, Quick: true})
 	for _, s := range steps {
 		o.log.Info("elasticsearch setup", "what", s.Path, "did", s.Did)
 	}

@@ -31,6 +31,8 @@ type SetupOptions struct {
 	Lifecycle Lifecycle
 	Roles     bool // the roles too, where the cluster knows users
 	DryRun    bool // only says what would be done
+	// Quick leaves it at a look at the last setup, if that came to its end, was asked for the same, and was of this version or a newer one.
+	Quick bool
 }
 
 // Step is a thing that Setup saw to, or a note where Path is empty.
@@ -55,6 +57,9 @@ func (c *Client) Setup(ctx context.Context, o SetupOptions) ([]Step, error) {
 	if err := o.Retention.Check(); err != nil {
 		return nil, err
 	}
+	if o.Quick && c.isDone(ctx, o) {
+		return []Step{{Did: "everything is set up"}}, nil
+	}
 	p, err := c.plan(ctx, o)
 	if err != nil {
 		return nil, err
@@ -69,6 +74,9 @@ func (c *Client) Setup(ctx context.Context, o SetupOptions) ([]Step, error) {
 		steps = append(steps, a.step(o.DryRun))
 	}
 	more, err := c.renewStreams(ctx, p, o.DryRun)
+	if err == nil && !o.DryRun {
+		err = c.noteDone(ctx, p)
+	}
 	return append(steps, more...), err
 }
 
@@ -100,6 +108,7 @@ type plan struct {
 	actions []action
 	was     map[string]time.Duration // the tiers that the server had
 	wasKept time.Duration            // by what has no tier; 0 where nothing was there
+	noted   gjson.Result             // what the last setup noted of itself
 }
 
 // doing says what is to be done with a thing.
@@ -170,7 +179,20 @@ func (c *Client) plan(ctx context.Context, o SetupOptions) (*plan, error) {
 		}
 		items = append(items, roles...)
 	}
+	if err := c.lookAll(ctx, p, items); err != nil {
+		return nil, err
+	}
+	return p, p.compete(all)
+}
+
+// lookAll finds out what is to be done with each thing. What is not ours is named, all of it.
+func (c *Client) lookAll(ctx context.Context, p *plan, items []item) error {
 	var foreign []string
+	if err := c.readDone(ctx, p); errors.Is(err, ErrForeign) {
+		foreign = append(foreign, components.path+doneTemplate)
+	} else if err != nil {
+		return err
+	}
 	for _, i := range items {
 		a, err := c.look(ctx, i)
 		if errors.Is(err, ErrForeign) {
@@ -178,14 +200,14 @@ func (c *Client) plan(ctx context.Context, o SetupOptions) (*plan, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("look at %s: %w", i.path(), err)
+			return fmt.Errorf("look at %s: %w", i.path(), err)
 		}
 		p.actions = append(p.actions, a)
 	}
 	if len(foreign) > 0 {
-		return nil, fmt.Errorf("%s: %w; nothing was changed", strings.Join(foreign, ", "), ErrForeign)
+		return fmt.Errorf("%s: %w; nothing was changed", strings.Join(foreign, ", "), ErrForeign)
 	}
-	return p, p.compete(all)
+	return nil
 }
 
 // look compares a thing with what is on the server.

@@ -30,9 +30,10 @@ type fakeCluster struct {
 	streams  string            // answer of GET /_data_stream/...
 	things   map[string]string // path to body
 
-	mu   sync.Mutex
-	sent []string // methods and paths of what changes something
-	puts map[string]int
+	mu    sync.Mutex
+	asked int      // requests
+	sent  []string // methods and paths of what changes something
+	puts  map[string]int
 }
 
 const (
@@ -60,6 +61,7 @@ func (f *fakeCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := string(b)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
 	status, answer := f.answer(r, body)
 	w.WriteHeader(status)
 	io.WriteString(w, answer)
@@ -227,7 +229,8 @@ func TestSetupISM(t *testing.T) {
 	mustSetup(t, c, tiers(map[string]time.Duration{"auth_service.audit": 90 * day, "keycloak.event": 0}))
 	want("gatebook-90d", `["logs-gatebook.auth_service.audit-*","logs-gatebook.linux.auth-*"]`, "90d")
 	want("gatebook-7y", ``, "2555d")
-	wantSent := []string{"PUT /_plugins/_ism/policies/gatebook-90d", "PUT /_plugins/_ism/policies/gatebook-7y", "PUT /_index_template/gatebook-auth_service.audit", "PUT /_index_template/gatebook-keycloak.event"}
+	wantSent := []string{"PUT /_plugins/_ism/policies/gatebook-90d", "PUT /_plugins/_ism/policies/gatebook-7y", "PUT /_index_template/gatebook-auth_service.audit", "PUT /_index_template/gatebook-keycloak.event",
+		"PUT /_component_template/gatebook-done"}
 	if d := cmp.Diff(wantSent, f.changes()); d != "" {
 		t.Errorf("after a change of tiers (-want +got):\n%s", d)
 	}
@@ -281,6 +284,69 @@ func TestSetupServerless(t *testing.T) {
 	}
 	if sent := f.changes(); slices.Contains(sent, "PUT /_data_stream/logs-gatebook.b-default/_lifecycle") {
 		t.Errorf("sent %q", sent)
+	}
+}
+
+// What an agent asks for at its start, once all is done: three things.
+func TestSetupQuick(t *testing.T) {
+	f := &fakeCluster{greeting: es8, ilm: true}
+	c := newFakeCluster(t, f)
+	quick := func(r Retention) (asked int) {
+		t.Helper()
+		f.changes()
+		before := f.asked
+		mustSetup(t, c, SetupOptions{Quick: true, Retention: r})
+		return f.asked - before
+	}
+	same := func(why string, r Retention) {
+		t.Helper()
+		if n := quick(r); n != 3 {
+			t.Errorf("%s: %d requests", why, n)
+		}
+		if sent := f.changes(); len(sent) > 0 {
+			t.Errorf("%s: sent %q", why, sent)
+		}
+	}
+	full := func(why string, r Retention) {
+		t.Helper()
+		if n := quick(r); n < 10 {
+			t.Errorf("%s: %d requests", why, n)
+		}
+	}
+	tiers := Retention{Default: 90 * day, ByDataset: map[string]time.Duration{"linux.auth": 7 * year}}
+	full("first", tiers)
+	same("again", tiers)
+	same("asked for nothing", Retention{})
+	same("asked for a tier", Retention{ByDataset: tiers.ByDataset})
+	full("another tier", Retention{ByDataset: map[string]time.Duration{"keycloak.event": day}})
+	same("asked for the tier from before", tiers)
+	full("no tier", Retention{ByDataset: map[string]time.Duration{"linux.auth": 0}})
+	same("no tier again", Retention{ByDataset: map[string]time.Duration{"linux.auth": 0}})
+	full("another default", Retention{Default: day})
+	for _, gone := range []string{"/_ingest/pipeline/" + Pipeline, "/_index_template/" + IndexTemplate, "/_component_template/" + doneTemplate} {
+		delete(f.things, gone)
+		full("without "+gone, Retention{})
+		if f.things[gone] == "" {
+			t.Errorf("%s is not made again", gone)
+		}
+		same("after that", Retention{})
+	}
+	older := strings.Replace(f.things["/_component_template/"+doneTemplate], fmt.Sprintf(`"version": %d`, templateVersion), `"version": 1`, 1)
+	f.things["/_component_template/"+doneTemplate] = older
+	full("an older version", Retention{})
+	if f.things["/_component_template/"+doneTemplate] == older {
+		t.Error("the note stays as it was")
+	}
+	newer := strings.Replace(older, `"version": 1`, `"version": 1000`, 1)
+	f.things["/_component_template/"+doneTemplate] = newer
+	same("a newer version", Retention{})
+	mustSetup(t, c, SetupOptions{})
+	if f.things["/_component_template/"+doneTemplate] != newer {
+		t.Error("the note of a newer version is gone")
+	}
+	f.things["/_index_template/"+IndexTemplate] = `{"index_patterns":["mine-*"]}`
+	if _, err := c.Setup(context.Background(), SetupOptions{Quick: true}); err == nil || !strings.Contains(err.Error(), "/_index_template/gatebook: there is one of this name") {
+		t.Errorf("a template of somebody else: %v", err)
 	}
 }
 
