@@ -109,6 +109,9 @@ func Export(set *rules.Set, o Options) (ndjson []byte, report []Result, err erro
 	if o.LongestList == 0 {
 		o.LongestList = 1000
 	}
+	if strings.ContainsAny(o.Namespace, "-,*? /\\\"<>|:#") { // what a namespace cannot have; most of it would name other indices
+		return nil, nil, fmt.Errorf("namespace %q: there is no such", o.Namespace)
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

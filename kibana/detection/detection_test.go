@@ -444,3 +444,37 @@ func TestExceptionsExpire(t *testing.T) {
 		t.Error("another meaning keeps the version")
 	}
 }
+
+// TestOptions: lists that are too long are not written out, one namespace is read, suppression is left out.
+func TestOptions(t *testing.T) {
+	set := rules.Load(rules.LoadOptions{}, rules.Source{Name: "a.hcl", Text: []byte(`
+list "names" { values = ["a", "b", "c"] }
+rule "r" {
+  when = in_list(event.code, list.names)
+  by   = [user.name]
+}`)})
+	if set.Problems.HasErrors() {
+		t.Fatal(set.Problems)
+	}
+	export := func(o Options) Result {
+		t.Helper()
+		_, report, err := Export(set, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report[0]
+	}
+	if r := export(Options{LongestList: 2}); len(r.Parts) != 0 || !strings.Contains(r.Missing[0], "list names has 3 values") {
+		t.Errorf("%+v", r)
+	}
+	r := export(Options{Namespace: "prod", LongestList: 3, NoSuppression: true}).Parts[0].Rule
+	if r.Index[0] != "logs-gatebook.*-prod" || r.Suppression != nil {
+		t.Errorf("index %q, suppression %v", r.Index, r.Suppression)
+	}
+	if r := export(Options{}).Parts[0].Rule; r.Suppression == nil || r.Index[0] != "logs-gatebook.*" {
+		t.Errorf("index %q, suppression %v", r.Index, r.Suppression)
+	}
+	if _, _, err := Export(set, Options{Namespace: "a,logs-*"}); err == nil {
+		t.Error("two indices pass as a namespace")
+	}
+}

@@ -200,7 +200,15 @@ func (t *translator) repeats(r *Rule) string {
 	case t.rule.Quiet == 0:
 		return ""
 	case r.Suppression != nil:
-		return fmt.Sprintf("repeats fold for %s from the first alert on, if the licence of Kibana has alert suppression; Gatebook folds as long as the hits follow each other by no more than that", spanText(t.rule.Quiet))
+		of := r.Suppression.GroupBy
+		if r.Threshold != nil {
+			of = r.Threshold.Field
+		}
+		who := ""
+		if len(of) > 0 {
+			who = " of one " + code(strings.Join(of, ", "))
+		}
+		return fmt.Sprintf("repeats%s fold for %s from the first alert on, if the licence of Kibana has alert suppression; Gatebook folds as long as the hits follow each other by no more than that", who, spanText(t.rule.Quiet))
 	}
 	return fmt.Sprintf("each hit is an alert of its own; Gatebook folds those that follow each other by no more than %s", spanText(t.rule.Quiet))
 }
