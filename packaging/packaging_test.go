@@ -283,6 +283,7 @@ var contents = []string{
 	"-rw-r--r-- root:root /usr/lib/systemd/system/gatebook.service",
 	"-rw-r--r-- root:root /usr/share/doc/gatebook/copyright",
 	"-rw-r--r-- root:root /usr/share/doc/gatebook/install.md",
+	"-rw-r--r-- root:root /usr/share/gatebook/kibana/gatebook.ndjson",
 	"drwxr-x--- gatebook:gatebook /var/lib/gatebook",
 }
 

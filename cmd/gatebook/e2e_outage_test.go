@@ -246,6 +246,7 @@ func (o *outage) red() {
 // keyEnds lets the keys of the agents end, one by its expiration and one by hand; a new one and SIGHUP mend it.
 func (o *outage) keyEnds() {
 	for _, a := range o.agents {
+		a.proxy.Off() // whatever is seen is of the key
 		if a.reads {
 			a.newKey("3s")
 			a.reload()
@@ -276,6 +277,7 @@ func (o *outage) keyEnds() {
 		a.newKey("")
 		a.reload()
 	}
+	o.loseAnswers()
 	for _, a := range o.agents {
 		o.caughtUp(a, 3*time.Minute)
 		a.reached(time.Minute, sources...)
