@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/gatebook/gatebook/internal/conf"
 	"github.com/gatebook/gatebook/rules"
 )
 
@@ -128,7 +129,7 @@ func expected(test *rules.Test) string {
 		if len(e.Key) == 0 {
 			text = "everything together"
 		}
-		text += " after " + e.At.String()
+		text += " after " + conf.FormatDuration(e.At)
 		if !slices.Contains(keys, text) {
 			keys = append(keys, text)
 		}
@@ -172,7 +173,7 @@ func eventTable(b *strings.Builder, test *rules.Test) {
 	row(head)
 	row(rule)
 	for _, e := range list {
-		cells := []string{e.At.Sub(test.Start).String()}
+		cells := []string{conf.FormatDuration(e.At.Sub(test.Start))}
 		for _, c := range columns {
 			cell := ""
 			for _, f := range e.Fields {
