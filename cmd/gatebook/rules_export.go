@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatebook/gatebook/agent"
 	"github.com/gatebook/gatebook/kibana/detection"
 )
 
@@ -37,6 +38,9 @@ each rule, and why some cannot be said there, goes to standard error; with --exp
 		Example: "  gatebook rules export kibana --output gatebook-rules.ndjson\n  gatebook rules export kibana --explain",
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if namespace != "" && !agent.ValidNamespace(namespace) {
+				return usageError{fmt.Errorf("--namespace %q: lower-case letters, digits, '_' and '.', and no '-'", namespace)}
+			}
 			s, err := o.load(cmd, true)
 			if err != nil {
 				return err

@@ -94,7 +94,7 @@ func (t *translator) partBy(p *Part) string {
 // slug makes a word of an id.
 func slug(s string) string {
 	return strings.Trim(strings.Join(strings.FieldsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '_')
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '_'
 	}), "-"), "-")
 }
 

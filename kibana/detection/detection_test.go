@@ -149,7 +149,7 @@ func structure(r map[string]any) (wrong []string) {
 	}
 	for _, group := range []map[string]string{members[""], own} {
 		for name, want := range group {
-			if got := typeOf(r[name]); got != want && !(want == "string" && got == "text") {
+			if got := typeOf(r[name]); got != want && (want != "string" || got != "text") {
 				tell("%s is %s, not %s", name, got, want)
 			}
 		}

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/internal/testkit"
 	"github.com/gatebook/gatebook/rules"
+	"github.com/gatebook/gatebook/rules/engine"
 )
 
 // TestServed runs the exported rules with a query, a threshold or new terms over the sample logs and over the events of the rules' own tests, in a
@@ -185,4 +187,52 @@ func (n *tally) log(t *testing.T, s *served) {
 	slices.Sort(differ)
 	t.Logf("%d rules (%d rules of Kibana), run %d times; %d comparisons, in %d of which the exported rule fires; %d equal, %v differ and why (scenes)", len(n.of), n.parts, s.asked, n.compared, n.fired, n.equal, n.reasons)
 	t.Logf("%d rules equal in all, %d not: %s", len(same), len(differ), strings.Join(differ, "; "))
+}
+
+// change is what is done to a rule or its events before the local engine runs it, so as to find out what a difference comes of.
+type change struct {
+	window, noWeight, noLearning bool
+}
+
+// local runs what a part stands for through the local engine: the same alternative of fire, the same groupings, each hit an alert of its own.
+func local(t *testing.T, set *rules.Set, r *rules.Rule, p *Part, s *scene, c change) found {
+	t.Helper()
+	one := *r
+	if p.firing != nil {
+		one.Fire = p.firing
+	}
+	if len(one.By) > 0 {
+		one.By, one.ByText = p.By, nil
+		for _, by := range p.By {
+			one.ByText = append(one.ByText, termsName(by))
+		}
+	}
+	one.Quiet, one.Mode, one.ShadowFor = 0, rules.ModeAlert, 0
+	if c.window && p.window > 0 {
+		one.Window = p.window + intervalOf(p.window)
+	}
+	if c.noLearning {
+		one.Learn = rules.Learn{}
+	}
+	only := *set
+	only.Rules = []*rules.Rule{&one}
+	out := found{}
+	e, err := engine.New(engine.Options{Rules: &only, Installation: "detection", Zone: time.UTC, Fleet: true, Alert: func(a *engine.Alert) {
+		if a.State == engine.StateOpen {
+			out.add(a.By, a.Key, a.First.Std())
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ev := range s.events {
+		if c.noWeight && ev.Count.N > 1 {
+			copied := *ev
+			copied.Count.N = 1
+			ev = &copied
+		}
+		e.AddOwn(ev, strings.Repeat("0", 31)+"1", uint64(i+1))
+	}
+	e.Finish(event.TimeOf(s.until))
+	return out
 }
