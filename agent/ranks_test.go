@@ -46,6 +46,7 @@ var ranks = map[string][]string{
 	"outputs":                        {"outputs/elastic", "store", "query", "event", "buffer", "internal/conf", "internal/fsx"},
 	"agent/pipeline":                 {"parsers", "enrich", "event", "buffer", "inputs", "inputs/tail", "internal/conf", "internal/fsx"},
 	"agent/replay":                   {"*"},
+	"agent/replay/replaytest":        {"*"},
 	"agent":                          {"*"},
 	"cmd/gatebook":                   {"*"},
 	"configs":                        {},

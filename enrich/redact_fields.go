@@ -5,7 +5,7 @@ import "github.com/gatebook/gatebook/event"
 // eachText gives f every text of the event that a line may have put there, but for labels, addresses and JSON. A test holds it
 // against the struct: a new field cannot be forgotten.
 func eachText(ev *event.Event, f func(*string)) {
-	for _, s := range [...]*string{&ev.Original, &ev.Message, &ev.Code, &ev.Reason, &ev.Host.Name, &ev.Host.Hostname,
+	for _, s := range [...]*string{&ev.Original, &ev.Message, &ev.Code, &ev.Reason, &ev.Link, &ev.Host.Name, &ev.Host.Hostname,
 		&ev.Log.Path, &ev.Log.Level, &ev.Process.Name, &ev.Process.CommandLine, &ev.Process.Executable, &ev.Process.WorkingDirectory,
 		&ev.Source.Domain, &ev.UserAgent.Original, &ev.UserAgent.Name, &ev.UserAgent.Version, &ev.UserAgent.OSName,
 		&ev.UserAgent.OSVersion, &ev.UserAgent.Device, &ev.Service.Name, &ev.Service.Type, &ev.Service.ID, &ev.Service.Version,
@@ -112,6 +112,10 @@ func eachRare(ev *event.Event, f func(*string)) {
 	}
 	if g := ev.DeadLetter; g != nil {
 		some(&g.Output, &g.Stream, &g.ID, &g.Reason, &g.Type)
+	}
+	if g := ev.Health; g != nil {
+		some(&g.Status)
+		each(f, g.Problems)
 	}
 }
 

@@ -17,7 +17,7 @@ func TestMissingJava(t *testing.T) {
 		t.Helper()
 		p := StartCommand(t, Command{
 			Path: self, Args: []string{"-test.run=^TestProxyUnknownOutcome$", "-test.v"},
-			Env: append([]string{"PATH=/nowhere", "JAVA_HOME=", "CI=", "GATEBOOK_REQUIRE_ELASTICSEARCH="}, env...),
+			Env: append([]string{"PATH=/nowhere", "JAVA_HOME=", "GATEBOOK_TESTKIT_JVMS=/nowhere", "CI=", "GATEBOOK_REQUIRE_ELASTICSEARCH="}, env...),
 		})
 		got := p.Wait(30 * time.Second)
 		if got != code || !strings.Contains(p.Stdout(), want) || !strings.Contains(p.Stdout(), "apt-get install openjdk") {

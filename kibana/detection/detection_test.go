@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/gatebook/gatebook/agent/replay/replaytest"
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/internal/testkit"
 	"github.com/gatebook/gatebook/rules"
@@ -71,7 +72,7 @@ func indented(s string) string {
 
 // TestStructure holds every exported rule of the library against what the import API asks of its type, and against the field table.
 func TestStructure(t *testing.T) {
-	set := load(t)
+	set := replaytest.Library(t)
 	ndjson, report, err := Export(set, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -288,7 +289,7 @@ func suppressionOf(kind string, x any) (wrong []string) {
 
 // TestStructureSees shows that the check finds what it is for.
 func TestStructureSees(t *testing.T) {
-	ndjson, _, err := Export(load(t), Options{})
+	ndjson, _, err := Export(replaytest.Library(t), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -401,7 +402,7 @@ func hclText(s string) string {
 
 // TestPage keeps the table of docs/kibana-rules.md up to date; go test -update writes it.
 func TestPage(t *testing.T) {
-	_, report, err := Export(load(t), Options{})
+	_, report, err := Export(replaytest.Library(t), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatebook/gatebook/agent/replay/replaytest"
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/internal/testkit"
 	"github.com/gatebook/gatebook/rules"
@@ -32,7 +33,7 @@ func TestServedESQL(t *testing.T) {
 
 func compareServed(t *testing.T, node *testkit.Node, kinds ...Kind) {
 	began := time.Now()
-	set := load(t)
+	set := replaytest.Library(t)
 	_, report, err := Export(set, Options{})
 	if err != nil {
 		t.Fatal(err)

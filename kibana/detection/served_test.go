@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/gatebook/gatebook/agent/replay"
+	"github.com/gatebook/gatebook/agent/replay/replaytest"
 	"github.com/gatebook/gatebook/event"
 	"github.com/gatebook/gatebook/internal/testkit"
 	"github.com/gatebook/gatebook/outputs/elastic"
@@ -40,7 +41,7 @@ type served struct {
 const servedIndex = "logs-gatebook.scenes-detection"
 
 func scenesOf(t *testing.T, set *rules.Set) (list []scene) {
-	list = []scene{{name: "samples", events: sampleEvents(t)}}
+	list = []scene{{name: "samples", events: replaytest.Samples(t)}}
 	made := &replay.TestEvents{Zone: time.UTC}
 	for _, r := range set.Rules {
 		for i, test := range r.Tests {

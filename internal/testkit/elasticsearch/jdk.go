@@ -1,6 +1,7 @@
 package elasticsearch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -13,8 +14,11 @@ import (
 // ErrOldJDK is what Start returns, wrapped, when there is a JDK, but none of a version that the server runs on.
 var ErrOldJDK = errors.New("no JDK of that version in JAVA_HOME, on the PATH or in /usr/lib/jvm")
 
+// installedJDKs is where Linux distributions put them; $GATEBOOK_TESTKIT_JVMS is another such folder.
+const installedJDKs = "/usr/lib/jvm"
+
 // findJDK returns the folder of a JDK whose major version is at least minimum and, unless it is 0, at most maximum: the first of $JAVA_HOME,
-// the one on the PATH, and those in /usr/lib/jvm.
+// the one on the PATH, and those in installedJDKs.
 func findJDK(minimum, maximum int) (string, error) {
 	var candidates []string
 	if h := os.Getenv("JAVA_HOME"); h != "" {
@@ -26,7 +30,7 @@ func findJDK(minimum, maximum int) (string, error) {
 		}
 	}
 	// A pattern that is right has no error.
-	installed, _ := filepath.Glob("/usr/lib/jvm/*")
+	installed, _ := filepath.Glob(filepath.Join(cmp.Or(os.Getenv("GATEBOOK_TESTKIT_JVMS"), installedJDKs), "*"))
 	found := false
 	for _, dir := range append(candidates, installed...) {
 		version, ok := jdkVersion(dir)

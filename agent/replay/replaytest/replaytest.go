@@ -1,4 +1,5 @@
-package detection
+// Package replaytest gives tests the shipped rules, and the records of the sample logs that they are run over.
+package replaytest
 
 import (
 	"bytes"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatebook/gatebook/agent"
 	"github.com/gatebook/gatebook/agent/pipeline"
 	"github.com/gatebook/gatebook/configs"
 	"github.com/gatebook/gatebook/enrich"
@@ -19,25 +21,20 @@ import (
 	"github.com/gatebook/gatebook/inputs"
 	"github.com/gatebook/gatebook/parsers"
 	"github.com/gatebook/gatebook/rules"
-	"github.com/gatebook/gatebook/rules/library"
 )
 
-// load reads the shipped rules with their tests.
-func load(t testing.TB) *rules.Set {
+// Library reads the shipped rules with their tests.
+func Library(t testing.TB) *rules.Set {
 	t.Helper()
-	var sources []rules.Source
-	for _, f := range library.Files() {
-		sources = append(sources, rules.Source{Name: "library/" + f.Name, Text: f.Text, Library: true})
-	}
-	set := rules.Load(rules.LoadOptions{Tests: true}, sources...)
+	set := rules.Load(rules.LoadOptions{Tests: true}, agent.LibrarySources()...)
 	if len(set.Problems) > 0 {
 		t.Fatalf("load the library:\n%v", set.Problems)
 	}
 	return set
 }
 
-// sampleEvents are the records of the sample logs, in the order of time.
-func sampleEvents(t *testing.T) (events []*event.Event) {
+// Samples are the records of the sample logs, in the order of time.
+func Samples(t testing.TB) (events []*event.Event) {
 	t.Helper()
 	city, asn, err := demogeo.Write(t.TempDir())
 	if err != nil {
