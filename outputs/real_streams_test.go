@@ -33,6 +33,11 @@ func TestElasticsearchBlockedStream(t *testing.T) {
 			bad, good := "blocked."+c.name, "healthy."+c.name
 			badStream, goodStream := "logs-gatebook."+bad+"-default", "logs-gatebook."+good+"-default"
 			n.Must("PUT", "/_index_template/test-"+c.name, `{"index_patterns":["`+badStream+`"],"data_stream":{},"priority":900,"template":{"settings":{`+c.template+`"number_of_replicas":0}}}`, nil)
+			t.Cleanup(func() { // other tests of this node want the name of the template
+				n.Must("DELETE", "/_data_stream/"+badStream, "", nil)
+				n.Must("DELETE", "/_data_stream/"+goodStream, "", nil)
+				n.Must("DELETE", "/_index_template/test-"+c.name, "", nil)
+			})
 			if c.block != "" {
 				n.Must("POST", "/"+badStream+"/_doc?op_type=create", `{"@timestamp":"2026-01-01T00:00:00Z","message":"first"}`, nil)
 				n.Must("PUT", "/"+badStream+"/_settings", c.block, nil)
