@@ -78,7 +78,7 @@ func TestElasticsearchBlockedStream(t *testing.T) {
 			if first > before+15*time.Second {
 				t.Errorf("%v with the first items of a stream that takes nothing, %v without", first, before)
 			}
-			if after > 4*before+2*time.Second {
+			if after > 4*before+10*time.Second {
 				t.Errorf("%v beside a stream that takes nothing, %v without", after, before)
 			}
 			if g := o.Stats.Figures(); g.Problem == nil || g.Problem.Stream != badStream {
