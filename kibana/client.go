@@ -59,7 +59,7 @@ func New(c ClientConfig) (*Client, error) {
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("the address of Kibana is one without ? and #")
 	case c.APIKey != "" && c.Username != "":
-		return nil, errors.New("Kibana takes an API key or a user name with a password, not both")
+		return nil, errors.New("an API key and a user name with a password: Kibana takes one of them")
 	case strings.ContainsAny(c.APIKey+c.UserAgent, "\r\n") || strings.ContainsAny(c.Username, ":\r\n"):
 		return nil, errors.New("credentials for Kibana: a line break, or a colon in the user name")
 	}

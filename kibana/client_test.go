@@ -115,7 +115,7 @@ func TestClientConfig(t *testing.T) {
 	f("https://kibana:5601", kibana.ClientConfig{URL: "file:///etc/passwd"})
 	f("holds credentials", kibana.ClientConfig{URL: "https://elastic:hunter2@kibana:5601"})
 	f("without ? and #", kibana.ClientConfig{URL: "https://kibana:5601/?x=hunter2"})
-	f("not both", kibana.ClientConfig{URL: "https://kibana", APIKey: "hunter2", Username: "u"})
+	f("takes one of them", kibana.ClientConfig{URL: "https://kibana", APIKey: "hunter2", Username: "u"})
 	f("a line break", kibana.ClientConfig{URL: "https://kibana", APIKey: "hunter2\r\nX: y"})
 	f("no name of a Kibana space", kibana.ClientConfig{URL: "https://kibana", Space: "../admin"})
 	f("no name of a Kibana space", kibana.ClientConfig{URL: "https://kibana", Space: "My Space"})

@@ -213,7 +213,7 @@ func (b *dslBuilder) word(c Compare) {
 	case c.Op == Eq:
 		b.folded(f, "term", value, foldedPattern(value))
 	case f.Fold:
-		b.fail(wrong("", "%s: no query of Elasticsearch has an order in which letter case does not matter", asText(c)))
+		b.fail(unordered(c))
 	case f.Key == "":
 		b.bounds(f, bound(c.Op, quoted(value)))
 	case c.Op == Lt || c.Op == Le: // a range of labels has two ends
@@ -504,6 +504,10 @@ func askedWhole(e Expr, f Field) error {
 		return wrong("only whether it is there", "%s cannot be compared", f.Name())
 	}
 	return nil
+}
+
+func unordered(c Compare) error {
+	return wrong("", "%s: no query of Elasticsearch has an order in which letter case does not matter", asText(c))
 }
 
 func partOfLabel(f Field) error {

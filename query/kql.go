@@ -128,6 +128,9 @@ func (b *kqlBuilder) compare(c Compare, part bool) {
 		if f.Key != "" && c.Op != Eq {
 			b.fail(wrong("", "%s: KQL cannot compare labels by their order", asText(c)))
 		}
+		if f.Fold && c.Op != Eq {
+			b.fail(unordered(c))
+		}
 		b.letterCase(c, f, c.Value.Str)
 		b.field(f, kqlOps[c.Op], kqlQuoted(c.Value.Str))
 	}

@@ -129,7 +129,7 @@ rule "linux.log_tampering" {
   tags            = ["linux", "audit", "extra"]
   false_positives = ["a full disk that is cleared by hand"]
   runbook         = "Ask the user. Without an answer treat the machine as taken over; what Gatebook has read of the logs is kept."
-  when            = event.action == "command-run" && event.outcome == "success" && matches(process.command_line, "(rm|shred|unlink|truncate)\\s.*/var/log/|journalctl\\s.*--vacuum-(time|size|files)=[01][a-z]*\\b|auditctl\\s+(.*\\s)?(-e\\s*0|-D)|systemctl\\s+(stop|disable|mask)\\s+.*(auditd|rsyslog|syslog|journald|gatebook)|service\\s+(auditd|rsyslog|gatebook)\\s+stop")
+  when            = event.action == "command-run" && event.outcome == "success" && matches(process.command_line, "(rm|shred|unlink|truncate)\\s.*/var/log/|journalctl\\s.*--vacuum-(time|size|files)=[01][a-z]*([^0-9A-Za-z_]|$)|auditctl\\s+(.*\\s)?(-e\\s*0|-D)|systemctl\\s+(stop|disable|mask)\\s+.*(auditd|rsyslog|syslog|journald|gatebook)|service\\s+(auditd|rsyslog|gatebook)\\s+stop")
   by              = [[gatebook.user.key]]
   quiet           = "12h"
 
