@@ -11,7 +11,7 @@ import (
 //	answered well below the target, and full     larger by a quarter, up to Params.BatchBytes
 //	answered later than the target               smaller by a third, down to minRequest; unless that does not help
 //	items mostly, or all, turned away (429)      half
-//	413                                          half, and never again as large, until raiseAfter has passed
+//	413                                          half, down to minCeiling, and never again as large, until raiseAfter has passed
 //	the network has them longer than the server  more in flight, up to Params.MostWorkers
 //
 // A request below the target and above half of it changes nothing: that is what keeps it from swinging. Of requests that
@@ -41,6 +41,9 @@ type pace struct {
 const (
 	// minRequest is as small as latency makes requests; only 413 makes them smaller.
 	minRequest = 256 << 10
+	// minCeiling is as small as the memory of a 413 makes them. A smaller bound is met by halving each time: what answers 413 for other reasons than size must
+	// not lead to requests of one record, of which the next 413 would make a dead letter.
+	minCeiling = 64 << 10
 	// raiseAfter is how long the memory of a 413 lasts before a larger request is tried: a proxy's config may have changed.
 	raiseAfter = 10 * time.Minute
 	// keepSize is how long the size stays after it was seen that smaller requests are not answered sooner.
@@ -161,7 +164,7 @@ func (p *pace) refused(now time.Time, size int64) {
 	if size <= p.proven {
 		p.proven = 0 // what counts is its size on the wire, and this was harder to compress; or the bound has changed
 	}
-	p.ceiling, p.raiseAt, p.changed = max(size/2, p.proven, 1), now.Add(raiseAfter), now
+	p.ceiling, p.raiseAt, p.changed = max(size/2, p.proven, min(minCeiling, p.most)), now.Add(raiseAfter), now
 	p.show()
 }
 
